@@ -1,0 +1,4 @@
+//! See the library of the same name.
+fn main() -> std::process::ExitCode {
+    sv_agent::main()
+}

@@ -1,0 +1,160 @@
+//! What can go wrong, for people and for the agent.
+
+use std::{fmt, io, path::PathBuf};
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One line each, never a secret's name or value.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name that breaks the rules.
+    #[error("{0}")]
+    BadName(&'static str),
+    /// A category, tag, note or expiry that breaks the rules.
+    #[error("{0}")]
+    BadField(&'static str),
+    /// A value over the limit.
+    #[error("a value has at most 1 MiB")]
+    BadValue,
+    /// Key derivation parameters out of bounds, asked for by the user.
+    #[error("Argon2id takes 64 MiB to 1 GiB, 3 to 10 passes and 1 to 16 lanes")]
+    BadKdf,
+    /// No file at the vault's place.
+    #[error("there is no vault at {}", .0.display())]
+    NoVault(PathBuf),
+    /// No secret of that name.
+    #[error("no such secret")]
+    NoSecret,
+    /// The secret has no such revision.
+    #[error("no such revision")]
+    NoRevision,
+    /// A secret of that name is there.
+    #[error("a secret of that name exists already")]
+    Exists,
+    /// A file is at the place of the new vault.
+    #[error("there is a vault already at {}", .0.display())]
+    VaultExists(PathBuf),
+    /// The password opens no slot.
+    #[error("wrong password")]
+    WrongPassword,
+    /// Something in the file is not what was written.
+    #[error("the vault is damaged or was tampered with: {0}")]
+    Damaged(&'static str),
+    /// The present revision is not the one that was named.
+    #[error("the secret has moved on to revision {current}")]
+    Conflict {
+        /// The present revision.
+        current: u64,
+    },
+    /// The disk failed.
+    #[error("storage failed: {0}")]
+    Storage(String),
+    /// The disk is full.
+    #[error("the disk is full; nothing was changed")]
+    Full,
+    /// The disk or file is read-only.
+    #[error("the vault's disk is read-only; nothing was changed")]
+    ReadOnly,
+    /// Written by a newer version.
+    #[error("the vault was written by a newer version of sv ({0})")]
+    Version(&'static str),
+    /// Another process has the vault's lock.
+    #[error("another agent serves this vault ({note})")]
+    InUse {
+        /// What it wrote into the lock file: its process id and socket.
+        note: String,
+    },
+    /// A link, another owner, or a folder that others can write.
+    #[error("{0}")]
+    Insecure(String),
+    /// The file vanished, or another one took its place.
+    #[error("the vault file {} is gone or was replaced; nothing was written", .0.display())]
+    Gone(PathBuf),
+    /// No memory for keys.
+    #[error("no memory can be kept out of swap for the keys: {0}")]
+    KeyMemory(String),
+    /// The kernel gave no random bytes, or no memory for a derivation.
+    #[error("the system failed: {0}")]
+    System(String),
+}
+
+/// [`Error`] without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ErrorKind {
+    Usage,
+    NoVault,
+    NoSecret,
+    NoRevision,
+    Exists,
+    WrongPassword,
+    Damaged,
+    Conflict,
+    Storage,
+    Version,
+    InUse,
+    Insecure,
+    Gone,
+    KeyMemory,
+    Internal,
+}
+
+impl Error {
+    /// Which kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::BadName(_) | Self::BadField(_) | Self::BadValue | Self::BadKdf => {
+                ErrorKind::Usage
+            }
+            Self::NoVault(_) => ErrorKind::NoVault,
+            Self::NoSecret => ErrorKind::NoSecret,
+            Self::NoRevision => ErrorKind::NoRevision,
+            Self::Exists | Self::VaultExists(_) => ErrorKind::Exists,
+            Self::WrongPassword => ErrorKind::WrongPassword,
+            Self::Damaged(_) => ErrorKind::Damaged,
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Storage(_) | Self::Full | Self::ReadOnly => ErrorKind::Storage,
+            Self::Version(_) => ErrorKind::Version,
+            Self::InUse { .. } => ErrorKind::InUse,
+            Self::Insecure(_) => ErrorKind::Insecure,
+            Self::Gone(_) => ErrorKind::Gone,
+            Self::KeyMemory(_) => ErrorKind::KeyMemory,
+            Self::System(_) => ErrorKind::Internal,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Self {
+        match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            _ => Self::Storage(e.to_string()),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(e: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        match e.sqlite_error_code() {
+            Some(Code::DiskFull) => Self::Full,
+            Some(Code::ReadOnly) => Self::ReadOnly,
+            Some(Code::DatabaseCorrupt) => Self::Damaged("the database is malformed"),
+            Some(Code::NotADatabase) => Self::Damaged("the file is not a vault"),
+            Some(Code::TooBig) => Self::Damaged("a row is larger than any object"),
+            Some(code) => Self::Storage(sqlite(code, &e)),
+            // A column of another type or a missing row: the file does not
+            // hold what was written.
+            None => Self::Damaged("a row is not of its table's form"),
+        }
+    }
+}
+
+fn sqlite(code: rusqlite::ErrorCode, e: &dyn fmt::Display) -> String {
+    // SQLite's messages name files, tables and columns, never content: every
+    // value is a bound parameter.
+    format!("{e} ({code:?})")
+}

@@ -1,0 +1,41 @@
+//! The vault of `sv`: keys, objects, store. Synchronous, and free of clock,
+//! environment, terminal, network and log: times and paths are arguments.
+//! `FORMAT.md` beside this crate is the normative text, byte by byte.
+//!
+//! | module      | holds                                                          |
+//! |-------------|----------------------------------------------------------------|
+//! | [`limits`]  | every limit, with its reason                                   |
+//! | `sys`       | the only unsafe code: key memory, Argon2's arena, stack wiping |
+//! | `keymem`    | [`KeyMemory`]: where long-lived keys are                       |
+//! | `kdf`       | [`KdfParams`], Argon2id                                        |
+//! | `crypto`    | the other primitives under their labels                        |
+//! | `codec`     | fixed layouts: reading and writing                             |
+//! | `objects/`  | revision, body, epoch, slot, entry, tree, manifest             |
+//! | `item`      | what the agent sees: names, fields, items                      |
+//! | `place`     | the file's place: owner, permissions, the lock                 |
+//! | `store`     | SQLite: tables and rows, nothing believed                      |
+//! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, list, verify         |
+#![deny(unsafe_code)]
+
+mod codec;
+mod crypto;
+mod error;
+mod item;
+mod kdf;
+mod keymem;
+pub mod limits;
+mod objects;
+mod place;
+mod store;
+mod sys;
+mod vault;
+
+pub use error::{Error, ErrorKind, Result};
+pub use item::{Change, Counts, Fields, Filter, Item, RevisionInfo};
+pub use kdf::KdfParams;
+pub use keymem::KeyMemory;
+pub use vault::{
+    Locked, Vault,
+    slots::{Challenge, NewSlot, SlotKey},
+    verify::Verification,
+};
