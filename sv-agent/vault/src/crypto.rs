@@ -14,7 +14,7 @@ use hpke::{
     aead::{Aead, AesGcm256},
     kdf::HkdfSha256,
     kem::{Kem, X25519HkdfSha256},
-    rand_core::{TryCryptoRng, TryRng},
+    rand_core::{CryptoRng, TryCryptoRng, TryRng},
 };
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
@@ -186,9 +186,11 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
 
 /// `sign(label, message)` with the Ed25519 seed `seed`.
 pub fn sign(seed: &[u8; 32], label: &str, message: &[u8]) -> [u8; 64] {
-    SigningKey::from_bytes(seed)
-        .sign(&labelled(label, message))
-        .to_bytes()
+    ed25519_sign(seed, &labelled(label, message))
+}
+
+fn ed25519_sign(seed: &[u8; 32], message: &[u8]) -> [u8; 64] {
+    SigningKey::from_bytes(seed).sign(message).to_bytes()
 }
 
 /// The public key of an Ed25519 seed.
@@ -198,10 +200,14 @@ pub fn verifying_key(seed: &[u8; 32]) -> [u8; 32] {
 
 /// Checks a signature, strictly.
 pub fn verify(public: &[u8; 32], label: &str, message: &[u8], signature: &[u8; 64]) -> Result<()> {
+    ed25519_verify(public, &labelled(label, message), signature)
+}
+
+fn ed25519_verify(public: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> Result<()> {
     let bad = |_| Error::Damaged("a signature is wrong");
     VerifyingKey::from_bytes(public)
         .map_err(bad)?
-        .verify_strict(&labelled(label, message), &(*signature).into())
+        .verify_strict(message, &(*signature).into())
         .map_err(bad)
 }
 
@@ -238,23 +244,21 @@ pub fn hpke_seal(
             &sha256(aad),
         ],
     );
-    hpke_seal_with::<AesGcm256>(
-        &mut Hedged { seed, block: 0 },
-        recipient,
-        info.as_bytes(),
-        aad,
-        secret,
-    )
+    let mut rng = Hedged { seed, block: 0 };
+    let (enc, sealed) =
+        hpke_seal_with::<AesGcm256>(&mut rng, recipient, info.as_bytes(), aad, secret)?;
+    let sealed = sealed.try_into();
+    Ok((enc, sealed.map_err(|_| Error::Damaged("HPKE failed"))?))
 }
 
 /// The same with a given generator and AEAD.
 fn hpke_seal_with<A: Aead>(
-    rng: &mut Hedged,
+    rng: &mut impl CryptoRng,
     recipient: &[u8; 32],
     info: &[u8],
     aad: &[u8],
-    secret: &[u8; 32],
-) -> Result<([u8; 32], [u8; 48])> {
+    secret: &[u8],
+) -> Result<([u8; 32], Vec<u8>)> {
     let failed = |_| Error::Damaged("HPKE failed");
     let recipient = PublicKey::from_bytes(recipient).map_err(failed)?;
     let (enc, sealed) = hpke::single_shot_seal_with_rng::<A, HkdfSha256, X25519HkdfSha256>(
@@ -266,9 +270,6 @@ fn hpke_seal_with<A: Aead>(
         rng,
     )
     .map_err(failed)?;
-    let sealed = sealed
-        .try_into()
-        .map_err(|_| Error::Damaged("HPKE failed"))?;
     Ok((enc.to_bytes().into(), sealed))
 }
 

@@ -30,7 +30,7 @@ pub struct Header {
 }
 
 impl Header {
-    fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let count = |n: usize, limit| match u8::try_from(n) {
             Ok(byte) if n <= limit => Ok(byte),
             _ => Err(MALFORMED),
@@ -176,16 +176,20 @@ pub fn seal(mut header: Header, body: &[u8], hedge: &[u8; 32], seed: &[u8; 32]) 
     Ok(Sealed { id, object, dek })
 }
 
-fn id(header: &[u8], ciphertext: &[u8]) -> RevisionId {
+pub(crate) fn id(header: &[u8], ciphertext: &[u8]) -> RevisionId {
     crypto::hash("sv1/id/revision", &[header, &crypto::sha256(ciphertext)])
 }
 
-fn body_keys(dek: &[u8; 32], vault: &VaultId, record: &RecordId) -> Result<Zeroizing<[u8; 64]>> {
+pub(crate) fn body_keys(
+    dek: &[u8; 32],
+    vault: &VaultId,
+    record: &RecordId,
+) -> Result<Zeroizing<[u8; 64]>> {
     crypto::kdf(dek, "sv1/rev/body", &[vault, record])
 }
 
 /// Key and commitment.
-fn split(keys: &[u8; 64]) -> (&[u8; 32], &[u8; 32]) {
+pub(crate) fn split(keys: &[u8; 64]) -> (&[u8; 32], &[u8; 32]) {
     let (halves, _) = keys.as_chunks::<32>();
     (&halves[0], &halves[1])
 }

@@ -100,7 +100,7 @@ impl Staged {
             tx.bucket(*number, leaves.as_deref())?;
         }
         for (key, children) in &self.nodes {
-            let hashes = (*children != NO_CHILDREN).then(|| children.as_flattened());
+            let hashes = (*children != NO_CHILDREN).then_some(children.as_flattened());
             tx.node(*key, hashes)?;
         }
         Ok(())
