@@ -142,10 +142,19 @@ impl From<rusqlite::Error> for Error {
         match e.sqlite_error_code() {
             Some(Code::DiskFull) => Self::Full,
             Some(Code::ReadOnly) => Self::ReadOnly,
-            Some(Code::DatabaseCorrupt) => Self::Damaged("the database is malformed"),
+            Some(
+                code @ (Code::SystemIoFailure
+                | Code::CannotOpen
+                | Code::PermissionDenied
+                | Code::DatabaseBusy
+                | Code::DatabaseLocked
+                | Code::FileLockingProtocolFailed
+                | Code::OutOfMemory
+                | Code::OperationInterrupted),
+            ) => Self::Storage(sqlite(code, &e)),
             Some(Code::NotADatabase) => Self::Damaged("the file is not a vault"),
             Some(Code::TooBig) => Self::Damaged("a row is larger than any object"),
-            Some(code) => Self::Storage(sqlite(code, &e)),
+            Some(_) => Self::Damaged("the database is malformed"),
             // A column of another type or a missing row: the file does not
             // hold what was written.
             None => Self::Damaged("a row is not of its table's form"),

@@ -4,39 +4,66 @@ use crate::{
     Error, Result, limits,
     sys::{Pool, Protection, Region, Slot},
 };
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 use zeroize::Zeroize;
 
-/// Where keys live. Cheap to clone; all clones are one region.
+/// Where keys live. Cheap to clone. The pages are mapped with the first key
+/// and unmapped with the last, so that a locked vault has none.
 #[derive(Clone)]
-pub struct KeyMemory(Arc<Pool>);
+pub struct KeyMemory(Arc<Shared>);
+
+struct Shared {
+    allow_swappable: bool,
+    protection: Protection,
+    pool: Mutex<Weak<Pool>>,
+}
 
 impl KeyMemory {
-    /// Maps the region. Fails where no memory can be kept out of swap, unless
-    /// the user said by name that this is acceptable.
+    /// Maps the pages on trial. Fails where no memory can be kept out of swap,
+    /// unless the user said by name that this is acceptable.
     pub fn new(allow_swappable: bool) -> Result<Self> {
-        let region = Region::new(limits::KEYS * 32, allow_swappable)
-            .map_err(|e| Error::KeyMemory(e.to_string()))?;
-        Ok(Self(Arc::new(Pool::new(region))))
+        Ok(Self(Arc::new(Shared {
+            allow_swappable,
+            protection: map(allow_swappable)?.protection(),
+            pool: Mutex::default(),
+        })))
     }
 
-    /// What protects the region: `memfd_secret`, `mlock` or `none`.
+    /// What protects the pages: `memfd_secret`, `mlock` or `none`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self.0.protection() {
+        match self.0.protection {
             Protection::SecretMemory => "memfd_secret",
             Protection::Locked => "mlock",
             Protection::None => "none",
         }
     }
 
-    /// Moves a key into the region; `bytes` is wiped.
+    /// Moves a key into key memory; `bytes` is wiped.
     pub(crate) fn store(&self, bytes: &mut [u8; 32]) -> Result<Key> {
-        let slot = self.0.take(bytes);
+        let slot = self.pool().map(|pool| pool.take(bytes));
         bytes.zeroize();
-        slot.map(Key)
+        slot?
+            .map(Key)
             .ok_or_else(|| Error::KeyMemory(format!("more than {} keys", limits::KEYS)))
     }
+
+    fn pool(&self) -> Result<Arc<Pool>> {
+        let mut current = self.0.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = current.upgrade() {
+            return Ok(pool);
+        }
+        let pool = Arc::new(Pool::new(map(self.0.allow_swappable)?));
+        *current = Arc::downgrade(&pool);
+        Ok(pool)
+    }
+}
+
+fn map(allow_swappable: bool) -> Result<Region> {
+    Region::new(limits::KEYS * 32, allow_swappable).map_err(|e| Error::KeyMemory(e.to_string()))
 }
 
 impl fmt::Debug for KeyMemory {

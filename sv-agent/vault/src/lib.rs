@@ -14,12 +14,15 @@
 //! | `item`      | what the agent sees: names, fields, items                      |
 //! | `place`     | the file's place: owner, permissions, the lock                 |
 //! | `store`     | SQLite: tables and rows, nothing believed                      |
+//! | `inspect`   | the secrets as bytes, for tests only (feature `inspect`)       |
 //! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, list, verify         |
 #![deny(unsafe_code)]
 
 mod codec;
 mod crypto;
 mod error;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 mod item;
 mod kdf;
 mod keymem;

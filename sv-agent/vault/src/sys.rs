@@ -179,11 +179,6 @@ impl Pool {
         Self { region, used }
     }
 
-    /// See [`Region::protection`].
-    pub const fn protection(&self) -> Protection {
-        self.region.protection()
-    }
-
     /// Copies `bytes` into a free slot, if there is one.
     pub fn take(self: &Arc<Self>, bytes: &[u8; 32]) -> Option<Slot> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);

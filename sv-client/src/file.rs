@@ -1,0 +1,136 @@
+//! `--out`: a file of mode 0600 that holds the whole value or does not change.
+
+use crate::error::{Error, Result};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Puts `value` where `path` leads: through a symbolic link, over a regular
+/// file, never into a device or a pipe.
+pub fn write(path: &Path, value: &[u8]) -> Result<()> {
+    if path.as_os_str() == "-" {
+        return Err(Error::usage(
+            "--out wants a file",
+            "leave --out away for standard output",
+        ));
+    }
+    let target = target(path)?;
+    replace(&target, value).map_err(|error| Error::Write {
+        what: "the file of --out",
+        error,
+    })
+}
+
+fn target(path: &Path) -> Result<PathBuf> {
+    let failed = |error| Error::Write {
+        what: "the file of --out",
+        error,
+    };
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(e) => Err(failed(e)),
+        Ok(_) => {
+            let path = fs::canonicalize(path).map_err(failed)?;
+            if fs::metadata(&path).map_err(failed)?.is_file() {
+                return Ok(path);
+            }
+            Err(Error::usage(
+                "the --out file exists and is not a regular file",
+                "name another file, or leave --out away for standard output",
+            ))
+        }
+    }
+}
+
+fn replace(path: &Path, value: &[u8]) -> io::Result<()> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // A signal between the file's creation and its renaming would leave a
+    // secret lying about under a name that nobody looks for.
+    let mask = SigSet::from_iter([
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ])
+    .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let temporary = folder.join(temporary_name(name)?);
+    let result = fill(&temporary, value)
+        .and_then(|()| fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // Nothing is left to do if this fails as well; the first error is told.
+            let _ = fs::remove_file(&temporary);
+        })
+        .and_then(|()| File::open(folder)?.sync_all());
+    mask.thread_set_mask()?;
+    result
+}
+
+fn temporary_name(name: &std::ffi::OsStr) -> io::Result<OsString> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| io::Error::other("no random bytes"))?;
+    let mut temporary = OsString::from(".");
+    // The longest name that a folder takes has 255 bytes.
+    if name.len() <= 200 {
+        temporary.push(name);
+        temporary.push(".");
+    }
+    temporary.push(data_encoding::HEXLOWER.encode(&random));
+    Ok(temporary)
+}
+
+fn fill(path: &Path, value: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(value)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn replaces_through_links_and_leaves_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        let link = dir.path().join("link");
+        fs::write(&real, b"old").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
+        symlink(&real, &link).unwrap();
+        write(&link, b"new\0").unwrap();
+        assert_eq!(fs::read(&real).unwrap(), b"new\0");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        let mode = fs::metadata(&real).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in [dir.path(), Path::new("/dev/null"), Path::new("-")] {
+            assert_eq!(write(path, b"x").unwrap_err().code(), 2, "{path:?}");
+        }
+        let dangling = dir.path().join("dangling");
+        symlink("nowhere", &dangling).unwrap();
+        assert_eq!(write(&dangling, b"x").unwrap_err().code(), 2);
+        let missing = dir.path().join("missing/file");
+        assert_eq!(write(&missing, b"x").unwrap_err().code(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
