@@ -6,6 +6,7 @@
 //! | [`call`]     | one run of a program and what became of it                |
 //! | [`client`]   | a client that speaks the protocol itself                  |
 //! | [`terminal`] | `sv` on a pseudo-terminal                                 |
+//! | [`large`]    | vaults of any size                                        |
 //! | [`proc`]     | what `/proc` tells about a process                        |
 //! | [`random`]   | reproducible pseudo-random numbers                        |
 //! | [`sys`]      | system calls; the only `unsafe`                           |
@@ -13,6 +14,7 @@
 
 pub mod call;
 pub mod client;
+pub mod large;
 pub mod proc;
 pub mod random;
 #[allow(unsafe_code)]

@@ -62,5 +62,8 @@ pub const KDF_LANES: std::ops::RangeInclusive<u32> = 1..=16;
 /// epoch that something is still wrapped under.
 pub const KEYS: usize = 512;
 
+/// Names that one call of a list looks at: some milliseconds, since others wait.
+pub const LOOKED: usize = 10_000;
+
 /// SQLite's page cache, in KiB. The rest is the kernel's cache.
 pub const PAGE_CACHE: i64 = 16 * 1024;

@@ -47,7 +47,7 @@ fn fields(category: &str, tags: &[&str], note: &str) -> Fields {
 fn names(vault: &mut Vault, filter: &Filter) -> Result<Vec<String>> {
     while !vault.load_names(10)? {}
     let (items, more) = vault.list(filter, None, usize::MAX)?;
-    assert!(!more);
+    assert_eq!(more, None);
     Ok(items.into_iter().map(|i| i.name).collect())
 }
 
@@ -272,9 +272,9 @@ fn lists_and_searches() -> Result<()> {
     );
 
     let (first, more) = vault.list(&all(), None, 1)?;
-    assert!(more && first.len() == 1);
+    assert!(more.as_deref() == Some("aaa") && first.len() == 1);
     let (rest, more) = vault.list(&all(), Some("aaa"), usize::MAX)?;
-    assert!(!more && rest.len() == 3);
+    assert!(more.is_none() && rest.len() == 3);
     Ok(())
 }
 

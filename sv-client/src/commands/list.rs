@@ -1,4 +1,4 @@
-//! `sv list`: names under a prefix, printed as they arrive.
+//! `sv list`: names under a prefix.
 
 use super::unexpected;
 use crate::{
@@ -34,13 +34,20 @@ pub fn run(
     stream(context, request, long)
 }
 
-/// Sends a request that is answered by names or items, and prints them.
+/// Sends a request that is answered by names or items, and prints them. The
+/// answer is read whole first: a pager that waits for its reader must not keep
+/// the agent waiting, which gives a client only seconds.
 pub fn stream(context: &Context, request: Request, long: bool) -> Result<()> {
     let mut printer = Printer::new(context, long);
     let patience = Patience::Long("reading the names");
-    context
-        .connect()?
-        .each(request, patience, |response| printer.take(response))?;
+    let mut answer = Vec::new();
+    context.connect()?.each(request, patience, |response| {
+        answer.push(response);
+        Ok(())
+    })?;
+    for response in answer {
+        printer.take(response)?;
+    }
     printer.end()
 }
 

@@ -3,7 +3,7 @@
 
 use super::Vault;
 use crate::{
-    Error, Filter, Item, Result,
+    Error, Filter, Item, Result, limits,
     objects::{body::Op, entry::Metadata},
 };
 use std::{collections::BTreeMap, ops::Bound};
@@ -79,14 +79,15 @@ impl Vault {
     }
 
     /// Matching secrets with names above `after`, sorted bytewise, until they
-    /// make about `max_bytes`; and whether there are more. Everything must
-    /// have been loaded by [`Vault::load_names`].
+    /// make about `max_bytes` or many names were looked at; and the name to go
+    /// on after, if that was not all. Everything must have been loaded by
+    /// [`Vault::load_names`].
     pub fn list(
         &self,
         filter: &Filter,
         after: Option<&str>,
         max_bytes: usize,
-    ) -> Result<(Vec<Item>, bool)> {
+    ) -> Result<(Vec<Item>, Option<String>)> {
         let names = self.names.as_ref().ok_or(Error::NoSecret)?;
         let filter = Matcher::new(filter);
         let start = match after {
@@ -95,20 +96,23 @@ impl Vault {
         };
         let mut found = Vec::new();
         let mut bytes = 0;
-        for (name, item) in names.items.range::<str, _>((start, Bound::Unbounded)) {
+        for (looked, (name, item)) in names
+            .items
+            .range::<str, _>((start, Bound::Unbounded))
+            .enumerate()
+        {
             if !name.starts_with(filter.prefix()) {
                 break;
             }
-            if !filter.matches(item) {
-                continue;
+            if filter.matches(item) {
+                bytes += size(item);
+                found.push(item.clone());
             }
-            if bytes >= max_bytes {
-                return Ok((found, true));
+            if bytes >= max_bytes || looked >= limits::LOOKED {
+                return Ok((found, Some(name.clone())));
             }
-            bytes += size(item);
-            found.push(item.clone());
         }
-        Ok((found, false))
+        Ok((found, None))
     }
 
     /// After a write: what was called `old` is now what `metadata` says.
