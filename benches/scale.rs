@@ -5,7 +5,6 @@
 //!
 //! Prints medians and their ratio; asserts nothing but right answers.
 
-#[allow(dead_code)]
 #[path = "../tests/common/mod.rs"]
 mod common;
 

@@ -237,7 +237,7 @@ impl Agent {
 
     /// The slots that a password is tried on.
     pub(crate) fn challenge(&self) -> Result<Challenge, Failure> {
-        match &*self.state.borrow() {
+        match &mut *self.state.borrow_mut() {
             State::Locked(locked) => locked.challenge(),
             State::Unlocked(open) => open.vault.challenge(),
             State::NoVault => return Err(self.no_vault()),

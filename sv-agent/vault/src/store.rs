@@ -142,6 +142,8 @@ impl Store {
         } else {
             Connection::open_with_flags(&file, base | OpenFlags::SQLITE_OPEN_READ_WRITE)?
         };
+        // Before anything that reads the file, so that WAL works without shared memory.
+        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         db.set_limit(Limit::SQLITE_LIMIT_LENGTH, limits::ROW)?;
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         db.set_prepared_statement_cache_capacity(32);
@@ -150,8 +152,6 @@ impl Store {
         db.pragma_update(None, "mmap_size", 0)?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
         db.pragma_update(None, "cache_size", -limits::PAGE_CACHE)?;
-        // Before the first access, so that WAL works without shared memory.
-        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
 
         let pragma = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         if pragma("application_id")? != i64::from(limits::APPLICATION_ID) {

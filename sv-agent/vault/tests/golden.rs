@@ -54,7 +54,7 @@ fn version_1() -> Result<()> {
     }
     std::fs::copy(&golden, &path)?;
 
-    let locked = Locked::open(&path, "test")?;
+    let mut locked = Locked::open(&path, "test")?;
     let key = locked.challenge()?.derive(PASSWORD, &memory)?;
     let mut vault = locked.unlock(key, &memory).map_err(|(_, e)| e)?;
     assert_eq!(&*vault.get("service/key", None)?, b"second");

@@ -64,7 +64,7 @@ impl Bench {
     }
 
     fn unlock(&self, path: &Path) -> Result<Vault> {
-        let locked = Locked::open(path, "test")?;
+        let mut locked = Locked::open(path, "test")?;
         let key = locked.challenge()?.derive(b"password", &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
@@ -317,7 +317,7 @@ fn derivation_parameters_out_of_bounds_take_neither_time_nor_memory() -> Result<
             db.execute("UPDATE control SET object = ?1 WHERE type = 5", [&bad])
                 .expect("an update");
         });
-        let locked = Locked::open(&path, "test")?;
+        let mut locked = Locked::open(&path, "test")?;
         let before = Instant::now();
         let refused = locked.challenge().map(|_| ()).expect_err("out of bounds");
         assert!(before.elapsed() < Duration::from_millis(10));

@@ -29,7 +29,7 @@ impl Bench {
     }
 
     fn unlock(&self, password: &[u8]) -> Result<Vault> {
-        let locked = Locked::open(&self.path, "test")?;
+        let mut locked = Locked::open(&self.path, "test")?;
         let key = locked.challenge()?.derive(password, &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
@@ -312,6 +312,7 @@ fn passwords() -> Result<()> {
         Err(Error::WrongPassword)
     ));
     let mut vault = bench.unlock(b"\x00new\xff")?;
+    assert!(!bench.path.with_extension("sv-shm").exists(), "no shared memory");
     assert_eq!(&*vault.get("kept", None)?, b"value");
     assert_eq!(verify(&mut vault)?, [""; 0]);
     Ok(())

@@ -72,8 +72,12 @@ impl Locked {
         self.id
     }
 
-    /// What a password is tried against.
-    pub fn challenge(&self) -> Result<Challenge> {
+    /// What a password is tried against. Opens the file again first, if an
+    /// error of the disk closed it.
+    pub fn challenge(&mut self) -> Result<Challenge> {
+        if self.store.is_broken() {
+            self.store.reconnect()?;
+        }
         Challenge::read(&self.store)
     }
 
@@ -107,7 +111,11 @@ impl Locked {
         }
     }
 
-    fn open_keys(&self, key: &SlotKey, memory: &KeyMemory) -> Result<(NodeKeys, Epochs, Manifest)> {
+    fn open_keys(
+        &mut self,
+        key: &SlotKey,
+        memory: &KeyMemory,
+    ) -> Result<(NodeKeys, Epochs, Manifest)> {
         self.store.check_file()?;
         let challenge = self.challenge()?;
         let (mut node_key, slot) = challenge.open(key)?;
@@ -205,7 +213,8 @@ impl Vault {
     }
 
     /// What a password is tried against.
-    pub fn challenge(&self) -> Result<Challenge> {
+    pub fn challenge(&mut self) -> Result<Challenge> {
+        self.ready()?;
         Challenge::read(&self.store)
     }
 
