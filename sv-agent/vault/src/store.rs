@@ -29,6 +29,9 @@ CREATE TABLE manifest (id INTEGER PRIMARY KEY, object BLOB NOT NULL) STRICT;
 /// A control object: its id and bytes.
 pub type Control = (Vec<u8>, Vec<u8>);
 
+/// A record's row: tag, record, entry.
+pub type Row = (NameTag, RecordId, Vec<u8>);
+
 /// An open vault file.
 pub struct Store {
     place: Place,
@@ -318,6 +321,26 @@ impl Store {
             "SELECT entry FROM records WHERE tag = ?1 AND record = ?2",
             params![tag, record],
         )
+    }
+
+    /// Every record's row in a bucket, sorted by tag and record: at most `limit`.
+    pub fn entries(&self, bucket: u16, limit: usize) -> Result<Vec<Row>> {
+        // A tag's first two bytes number its bucket, so a bucket is a range.
+        let sql = "SELECT tag, record, entry FROM records \
+                   WHERE tag >= ?1 AND tag < ?2 ORDER BY tag, record LIMIT ?3";
+        let mut end = [0xff_u8; 33];
+        if let Some(next) = bucket.checked_add(1) {
+            end = [0; 33];
+            end[..2].copy_from_slice(&next.to_be_bytes());
+        }
+        // A shorter string sorts before every tag that it begins.
+        let end = if end[32] == 0 { &end[..2] } else { &end[..] };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut query = self.db()?.prepare_cached(sql)?;
+        let rows = query.query_map(params![bucket.to_be_bytes(), end, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// A node of the tree.

@@ -312,7 +312,10 @@ fn passwords() -> Result<()> {
         Err(Error::WrongPassword)
     ));
     let mut vault = bench.unlock(b"\x00new\xff")?;
-    assert!(!bench.path.with_extension("sv-shm").exists(), "no shared memory");
+    assert!(
+        !bench.path.with_extension("sv-shm").exists(),
+        "no shared memory"
+    );
     assert_eq!(&*vault.get("kept", None)?, b"value");
     assert_eq!(verify(&mut vault)?, [""; 0]);
     Ok(())

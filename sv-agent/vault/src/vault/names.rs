@@ -4,7 +4,10 @@
 use super::Vault;
 use crate::{
     Error, Filter, Item, Result, limits,
-    objects::{body::Op, entry::Metadata},
+    objects::{
+        body::Op,
+        entry::{Entry, Metadata},
+    },
 };
 use std::{collections::BTreeMap, ops::Bound};
 use zeroize::Zeroize;
@@ -58,8 +61,21 @@ impl Vault {
                 break;
             }
             let bucket = self.tree.bucket(&self.store, number)?;
-            for leaf in bucket.leaves() {
-                let entry = self.entry(leaf.tag, leaf.record, &leaf.hash)?;
+            let rows = match bucket.leaves().len() {
+                0 => Vec::new(),
+                // One more than there should be, to see a row that should not.
+                count => self.store.entries(number, count + 1)?,
+            };
+            if rows.len() != bucket.leaves().len() {
+                return Err(Error::Damaged(
+                    "a record is missing, or one too many is there",
+                ));
+            }
+            for (leaf, (tag, record, row)) in bucket.leaves().iter().zip(rows) {
+                let entry = Entry::parse(tag, record, &row)?;
+                if (tag, record) != (leaf.tag, leaf.record) || entry.leaf()? != leaf.hash {
+                    return Err(Error::Damaged("a record is not the one of the manifest"));
+                }
                 let metadata = self.open_entry(entry)?.metadata;
                 if self.keys.tag(&self.manifest.vault, &metadata.name) != leaf.tag {
                     return Err(Error::Damaged("a secret has another name inside"));
