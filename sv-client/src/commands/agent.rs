@@ -17,12 +17,13 @@ pub fn run(context: &Context, command: &AgentCommand) -> Result<()> {
             finished(context, "the agent runs")
         }
         AgentCommand::Stop => {
-            if let Some(mut connection) = context.connect_if_running()? {
-                done(&mut connection, Request::Stop, Patience::Short)?;
-                // What is run next is not to meet the agent on its way out.
-                connection.wait_for_end(Duration::from_secs(10))?;
-            }
-            finished(context, "no agent runs")
+            let Some(mut connection) = context.connect_if_running()? else {
+                return finished(context, "no agent ran");
+            };
+            done(&mut connection, Request::Stop, Patience::Short)?;
+            // What is run next is not to meet the agent on its way out.
+            connection.wait_for_end(Duration::from_secs(10))?;
+            finished(context, "the agent has stopped")
         }
     }
 }
