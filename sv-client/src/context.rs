@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use sv_proto::{
-    config::{Color, Config},
+    config::{Color, Config, ConfigError},
     places::{Options, Places},
 };
 
@@ -47,8 +47,15 @@ impl Context {
                 error: e,
             }),
         })?;
-        let (places, config) = Places::find(options, |name| env::var_os(name), &cwd)
-            .map_err(|e| Error::usage(e.to_string(), "see the README for every key"))?;
+        let (places, config) =
+            Places::find(options, |name| env::var_os(name), &cwd).map_err(|e| {
+                let hint = match e {
+                    ConfigError::NoHome(_) => "set HOME, or name --vault, --socket and --config",
+                    ConfigError::Read { .. } => "name another with --config",
+                    _ => "the README lists every key",
+                };
+                Error::usage(e.to_string(), hint)
+            })?;
         Ok(Self {
             color: config.color,
             json: global.json,
