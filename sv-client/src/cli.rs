@@ -1,4 +1,8 @@
 //! The arguments: every command and option with its help.
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are help texts: [SV_VAULT] in one is no link"
+)]
 
 use crate::generate;
 use clap::{Args, Parser, Subcommand};

@@ -16,7 +16,7 @@
 //! | [`fields`]   | the fields of a secret as options                              |
 //! | [`generate`] | random values                                                  |
 //! | [`output`]   | standard output, escaping, colour                              |
-//! | [`file`]     | `--out`: a file of mode 0600 that appears at once or not at all |
+//! | [`mod@file`]     | `--out`: a file of mode 0600 that appears at once or not at all |
 //! | [`json`]     | JSON documents                                                 |
 //! | [`table`]    | aligned columns                                                |
 //! | [`progress`] | a sign of life when something takes longer than a second       |
