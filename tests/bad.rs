@@ -81,7 +81,6 @@ fn a_read_only_disk() {
     home.unlock();
     home.sv("update a").input(b"again").ok();
     assert_eq!(home.get("a"), b"again");
-    drop(home);
 }
 
 #[test]
@@ -91,7 +90,6 @@ fn no_vault_on_a_read_only_disk() {
     disk.read_only(true);
     home.sv("init --password-stdin").line(PASSWORD).fails(10);
     assert_eq!(files(&disk.0), []);
-    drop(home);
 }
 
 #[test]
@@ -148,7 +146,6 @@ fn a_full_disk() {
         added.len() + small + 1
     );
     home.sv("verify").ok();
-    drop(home);
 }
 
 #[test]
@@ -162,7 +159,6 @@ fn no_room_for_a_vault() {
     sys::mount_tmpfs(&disk.0, "size=8m", libc::MS_REMOUNT).expect("more room");
     home.init();
     home.add("a", b"1");
-    drop(home);
 }
 
 #[test]

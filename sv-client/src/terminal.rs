@@ -119,8 +119,12 @@ impl Terminal {
             if !ready[0].any().unwrap_or(true) {
                 continue;
             }
+            let hung_up = ready[0]
+                .revents()
+                .is_none_or(|events| events.contains(PollFlags::POLLHUP));
             match (&self.0).read(&mut *byte) {
-                Ok(0) => return Ok(End::Closed),
+                Ok(0) if hung_up => return Ok(End::Closed),
+                Ok(0) => continue,
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => return Err(failed(e)),
@@ -181,7 +185,9 @@ impl<'a> Quiet<'a> {
         let mut quiet = before.clone();
         // Collecting lines would cut them at 4,095 bytes without a word.
         quiet.local_flags &= !(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON);
-        quiet.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        // Never wait in a read: a ^C flushes what `poll` saw, and its signal is
+        // blocked, so that nothing would end the wait.
+        quiet.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         quiet.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         tcsetattr(terminal, SetArg::TCSANOW, &quiet).map_err(failed)?;
         Ok(Self { terminal, before })
