@@ -276,3 +276,53 @@ fn names() {
     home.sv_args([std::ffi::OsStr::new("get"), broken]).fails(2);
     assert_eq!(home.sv("list").text().lines().count(), 9);
 }
+
+#[test]
+fn the_agent_bounds_what_a_client_of_its_own_making_sends() {
+    use sv_proto::{Kind, Request, Secret, limits};
+    let home = Home::with_vault();
+    let mut client = home.connect();
+    let long = |n: usize| Secret::new(vec![b'x'; n]);
+    let list = |prefix: usize, tags: usize| Request::List {
+        prefix: "x".repeat(prefix),
+        category: None,
+        tags: vec!["t".to_owned(); tags],
+        fields: false,
+    };
+    let search = |n: usize| Request::Search {
+        query: "x".repeat(n),
+        fields: false,
+    };
+    for request in [
+        Request::Unlock {
+            password: long(limits::PASSWORD + 1),
+            seconds: None,
+        },
+        Request::Passwd {
+            old: long(limits::PASSWORD + 1),
+            new: long(1),
+        },
+        Request::Passwd {
+            old: long(1),
+            new: long(limits::PASSWORD + 1),
+        },
+        Request::Passwd {
+            old: long(1),
+            new: long(0),
+        },
+        list(limits::NAME + 1, 0),
+        list(0, limits::TAGS + 1),
+        search(limits::QUERY + 1),
+        search(0),
+    ] {
+        let what = request.label();
+        assert_eq!(
+            common::client::kind(client.ask(request)),
+            Kind::Usage,
+            "{what}"
+        );
+    }
+    // At the limit they pass, and the connection still serves.
+    assert!(client.ask(list(limits::NAME, limits::TAGS)).is_ok());
+    assert!(client.ask(search(limits::QUERY)).is_ok());
+}
