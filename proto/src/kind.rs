@@ -61,4 +61,15 @@ kinds! {
     VaultInUse = "vault_in_use",
     /// No memory for keys that can be kept out of swap.
     KeyMemory = "key_memory",
+    /// No such share set, or no such share of it.
+    NoShare = "no_share",
+    /// The share is damaged: not even its own checksum fits.
+    BadShare = "bad_share",
+    /// The share is whole, and does not open this vault: of another vault, of
+    /// a retired or unknown set, given twice, or there are too few.
+    WrongShare = "wrong_share",
+    /// The vault went back to an earlier state, and writes are refused.
+    RolledBack = "rolled_back",
+    /// No ceremony is under way.
+    NoCeremony = "no_ceremony",
 }

@@ -35,6 +35,25 @@ pub const NOTE: usize = 16 * 1024;
 /// A password, in bytes. Argon2 would take more; nobody types more.
 pub const PASSWORD: usize = 4096;
 
+/// The content of a key file or credential: as much as a random key needs, so
+/// that a password is not taken for one.
+pub const KEY_FILE: std::ops::RangeInclusive<usize> = 32..=4096;
+
+/// A slot's label, in bytes.
+pub const LABEL: usize = 64;
+
+/// A share as text, or released for a ceremony, in bytes.
+pub const SHARE: usize = 1024;
+
+/// Shares of one set.
+pub const SHARES: usize = 255;
+
+/// Where a share or a backup went, in bytes.
+pub const HOLDER: usize = 255;
+
+/// How long a ceremony may last, in seconds: a day.
+pub const CEREMONY: u64 = 24 * 3600;
+
 /// A search query, in bytes.
 pub const QUERY: usize = 1024;
 

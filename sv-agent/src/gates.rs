@@ -30,8 +30,11 @@ use std::{
     time::Instant,
 };
 use sv_proto::{
-    Envelope, Kind, Request, Response, Secret, codec, frame::Versions, limits as protocol,
-    message::Failure, name,
+    Envelope, Kind, Request, Response, Secret, codec,
+    frame::Versions,
+    limits as protocol,
+    message::{Failure, Key, KeyKind},
+    name,
 };
 use tokio::{net::UnixStream, task::spawn_blocking, time::timeout};
 
@@ -102,12 +105,13 @@ pub(crate) async fn serve(
             reply.waiting(vault(agent, named)).await??; // Gate 4.
         }
         let needs_keys = needs_keys(&request);
+        let is_use = is_use(&request);
         if needs_keys {
             agent.require_unlocked()?; // Gate 5.
         }
         policy(&request)?; // Gate 6.
         let response = handlers::dispatch(agent, request, &mut reply).await?; // Gate 7.
-        if needs_keys {
+        if needs_keys && is_use {
             agent.touch();
         }
         Ok(response)
@@ -228,8 +232,130 @@ fn bounds(request: &Request) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Request::Status | Request::Lock | Request::Verify | Request::Stop => Ok(()),
+        // Empty, it asks whether a key is needed.
+        Request::UnlockWith { key, .. } if key.secret.is_empty() => Ok(()),
+        Request::UnlockWith { key: k, .. } => key(k),
+        Request::SlotAdd {
+            present,
+            new,
+            label,
+        } => {
+            key(present)?;
+            key(new)?;
+            text(label, protocol::LABEL, "a label has at most 64 bytes")
+        }
+        Request::Rotate { passwords: None } => Ok(()),
+        Request::Rotate {
+            passwords: Some((old, new)),
+        } => password(old).and_then(|()| password(new)),
+        Request::Deal { count, threshold } => {
+            if *threshold < 2 || threshold > count {
+                return usage("a threshold is 2 to the number of shares, which is at most 255");
+            }
+            Ok(())
+        }
+        Request::ShareDelivered { holder, .. } => holder_text(holder),
+        Request::ShareVerified { share: s, holder } => {
+            share(s)?;
+            holder.as_deref().map_or(Ok(()), holder_text)
+        }
+        Request::ShareCheck { share: s } | Request::CeremonySubmit { share: s } => share(s),
+        Request::Recover {
+            shares,
+            password: p,
+        } => {
+            all_shares(shares)?;
+            password(p)
+        }
+        Request::RecoverDrill { shares } => all_shares(shares),
+        Request::CeremonyStart { seconds } => {
+            if !(1..=protocol::CEREMONY).contains(seconds) {
+                return usage("a ceremony lasts 1s to 1d");
+            }
+            Ok(())
+        }
+        Request::Audit { name: n, .. } => n.as_deref().map_or(Ok(()), name),
+        Request::BackupDone { place, .. } => holder_text(place),
+        Request::FileVerify { file } => staged(file),
+        Request::Restore {
+            file,
+            key: k,
+            shares,
+        } => {
+            staged(file)?;
+            k.as_ref().map_or(Ok(()), key)?;
+            all_shares(shares)
+        }
+        Request::Status
+        | Request::Lock
+        | Request::Verify
+        | Request::Stop
+        | Request::Health
+        | Request::Slots
+        | Request::SlotRemove { .. }
+        | Request::Dealings
+        | Request::Share { .. }
+        | Request::DealCommit { .. }
+        | Request::DealCancel { .. }
+        | Request::CeremonyStatus
+        | Request::CeremonyCancel
+        | Request::AuditVerify
+        | Request::Backup { .. } => Ok(()),
     }
+}
+
+fn text(text: &str, most: usize, message: &str) -> Result<(), Failure> {
+    if text.len() > most || text.chars().any(char::is_control) {
+        return Err(Failure::new(Kind::Usage, message));
+    }
+    Ok(())
+}
+
+fn holder_text(holder: &str) -> Result<(), Failure> {
+    text(
+        holder,
+        protocol::HOLDER,
+        "a holder's name has at most 255 bytes and no control characters",
+    )
+}
+
+fn share(share: &Secret) -> Result<(), Failure> {
+    if !(1..=protocol::SHARE).contains(&share.len()) {
+        return Err(Failure::new(Kind::BadShare, "a share has 1 to 1024 bytes"));
+    }
+    Ok(())
+}
+
+fn all_shares(shares: &[Secret]) -> Result<(), Failure> {
+    if shares.len() > protocol::SHARES {
+        return Err(Failure::new(Kind::Usage, "there are at most 255 shares"));
+    }
+    shares.iter().try_for_each(share)
+}
+
+fn key(key: &Key) -> Result<(), Failure> {
+    let (sizes, message) = match key.kind {
+        KeyKind::Password => (1..=protocol::PASSWORD, "a password has 1 to 4096 bytes"),
+        KeyKind::KeyFile | KeyKind::Credential => {
+            (protocol::KEY_FILE, "a key file has 32 to 4096 bytes")
+        }
+    };
+    if sizes.contains(&key.secret.len()) {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, message))
+}
+
+/// The name of a file that a client put beside the vault: it can't lead anywhere else.
+fn staged(file: &str) -> Result<(), Failure> {
+    let ok = file.len() <= protocol::HOLDER && !file.is_empty() && !file.contains(['/', '\0']);
+    if ok {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Usage,
+        "a file beside the vault is named without its folder",
+    ))
 }
 
 const fn carries_value(request: &Request) -> bool {
@@ -287,7 +413,18 @@ const fn needs_keys(request: &Request) -> bool {
         | Request::Init { .. }
         | Request::Unlock { .. }
         | Request::Lock
-        | Request::Stop => false,
+        | Request::Stop
+        | Request::UnlockWith { .. }
+        | Request::ShareCheck { .. }
+        | Request::Recover { .. }
+        | Request::RecoverDrill { .. }
+        | Request::CeremonyStart { .. }
+        | Request::CeremonySubmit { .. }
+        | Request::CeremonyStatus
+        | Request::CeremonyCancel
+        | Request::FileVerify { .. }
+        // Into an unlocked vault, or where there is none.
+        | Request::Restore { .. } => false,
         Request::Add { .. }
         | Request::Get { .. }
         | Request::Show { .. }
@@ -299,8 +436,32 @@ const fn needs_keys(request: &Request) -> bool {
         | Request::History { .. }
         | Request::Revert { .. }
         | Request::Passwd { .. }
-        | Request::Verify => true,
+        | Request::Verify
+        | Request::Health
+        | Request::Slots
+        | Request::SlotAdd { .. }
+        | Request::SlotRemove { .. }
+        | Request::Rotate { .. }
+        | Request::Deal { .. }
+        | Request::Dealings
+        | Request::Share { .. }
+        | Request::ShareDelivered { .. }
+        | Request::ShareVerified { .. }
+        | Request::DealCommit { .. }
+        | Request::DealCancel { .. }
+        | Request::Audit { .. }
+        | Request::AuditVerify
+        | Request::Backup { .. }
+        | Request::BackupDone { .. } => true,
     }
+}
+
+/// What is asked again and again by a program that watches does not count as use.
+const fn is_use(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Health | Request::Audit { after: Some(_), .. }
+    )
 }
 
 /// Gate 6. No policy can be configured yet, so every request of the owner

@@ -266,6 +266,10 @@ impl Error {
 /// The exit code of what the agent tells.
 const fn kind_code(kind: Kind) -> u8 {
     match kind {
+        Kind::NoShare | Kind::NoCeremony => 4,
+        Kind::WrongShare => 6,
+        Kind::BadShare => 8,
+        Kind::RolledBack => 9,
         Kind::Internal | Kind::OtherVault | Kind::VaultInUse | Kind::KeyMemory => 1,
         Kind::Usage => 2,
         Kind::Locked => 3,
@@ -294,8 +298,15 @@ const fn kind_hint(kind: Kind) -> Option<&'static str> {
         Kind::KeyMemory => {
             Some("raise the limit of locked memory (ulimit -l), or set agent.allow_swappable_keys")
         }
+        Kind::NoShare => Some("sv shares"),
+        Kind::RolledBack => {
+            Some("sv lock, then sv unlock --accept-rollback if the vault was put back on purpose")
+        }
+        Kind::NoCeremony => Some("sv recover --start"),
         Kind::Usage
         | Kind::Internal
+        | Kind::BadShare
+        | Kind::WrongShare
         | Kind::Exists
         | Kind::WrongPassword
         | Kind::Refused
@@ -332,6 +343,11 @@ mod tests {
             (Kind::Malformed, 8),
             (Kind::VaultInUse, 1),
             (Kind::KeyMemory, 1),
+            (Kind::NoShare, 4),
+            (Kind::BadShare, 8),
+            (Kind::WrongShare, 6),
+            (Kind::RolledBack, 9),
+            (Kind::NoCeremony, 4),
         ];
         assert_eq!(expected.len(), Kind::ALL.len());
         for (kind, code) in expected {

@@ -1,8 +1,12 @@
 //! Derives the keys and holds them.
 
-use crate::{derivations, reply::Reply, state::Agent};
+use crate::{derivations, errors, reply::Reply, state::Agent};
 use std::{rc::Rc, time::Duration};
-use sv_proto::{Kind, Response, Secret, message::Failure, span};
+use sv_proto::{
+    Kind, Response, Secret,
+    message::{Failure, Key},
+    span,
+};
 
 pub(super) async fn handle(
     agent: &Rc<Agent>,
@@ -38,4 +42,15 @@ pub(super) async fn handle(
         agent.unlock(key, wanted).map(Response::Unlocked)
     })
     .await
+}
+
+/// The same with any kind of key.
+pub(super) async fn handle_with(
+    _agent: &Rc<Agent>,
+    _key: Key,
+    _seconds: Option<u64>,
+    _accept_rollback: bool,
+    _reply: &Reply<'_>,
+) -> Result<Response, Failure> {
+    Err(errors::internal(&"not built yet"))
 }

@@ -3,17 +3,28 @@
 
 mod add;
 mod agent;
+mod audit;
+mod backup;
+mod collect;
 mod delete;
+mod distribute;
 mod get;
 mod history;
 mod init;
+mod key;
 mod list;
 mod lock;
 mod passwd;
+mod recover;
 mod rename;
+mod restore;
 mod revert;
+mod rotate;
 mod search;
+mod share;
+mod shares;
 mod show;
+mod slot;
 mod status;
 mod unlock;
 mod update;
@@ -38,7 +49,12 @@ pub fn run(cli: Cli) -> Result<()> {
     let context = &context;
     match cli.command {
         Command::Init { password } => init::run(context, &password),
-        Command::Unlock { password, span } => unlock::run(context, &password, span),
+        Command::Unlock {
+            password,
+            span,
+            key,
+            accept_rollback,
+        } => unlock::run(context, &password, span, &key, accept_rollback),
         Command::Lock => lock::run(context),
         Command::Add {
             name,
@@ -61,7 +77,18 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Revert { name, rev } => revert::run(context, name, rev),
         Command::Passwd { password, new } => passwd::run(context, &password, &new),
         Command::Status { check } => status::run(context, check),
-        Command::Verify => verify::run(context),
+        Command::Distribute(args) => distribute::run(context, args),
+        Command::Collect(args) => collect::run(context, args),
+        Command::Recover(args) => recover::run(context, args),
+        Command::Share(command) => share::run(context, command),
+        Command::Shares => shares::run(context),
+        Command::Key(command) => key::run(context, command),
+        Command::Rotate(args) => rotate::run(context, args),
+        Command::Slot(command) => slot::run(context, command),
+        Command::Audit(args) => audit::run(context, args),
+        Command::Backup(args) => backup::run(context, args),
+        Command::Restore(args) => restore::run(context, args),
+        Command::Verify(args) => verify::run(context, args),
         Command::Agent(command) => agent::run(context, &command),
     }
 }

@@ -2,8 +2,13 @@
 
 use super::{state, unexpected};
 use crate::{
-    cli::PasswordArgs, connect::Patience, context::Context, error::Result, input::Passwords,
-    json::Object, output,
+    cli::{PasswordArgs, slots::PresentKeyArgs},
+    connect::Patience,
+    context::Context,
+    error::Result,
+    input::Passwords,
+    json::Object,
+    output,
 };
 use std::time::Duration;
 use sv_proto::{
@@ -12,7 +17,13 @@ use sv_proto::{
     span,
 };
 
-pub fn run(context: &Context, password: &PasswordArgs, limit: Option<Duration>) -> Result<()> {
+pub fn run(
+    context: &Context,
+    password: &PasswordArgs,
+    limit: Option<Duration>,
+    _key: &PresentKeyArgs,
+    _accept_rollback: bool,
+) -> Result<()> {
     let mut passwords = Passwords::claim(password, context.no_input)?;
     let password = match state(context)? {
         State::NoVault => return Err(context.no_vault()),

@@ -2,6 +2,7 @@
 
 use super::unexpected;
 use crate::{
+    cli::backup::VerifyArgs,
     connect::Patience,
     context::Context,
     error::{Error, Result},
@@ -10,7 +11,7 @@ use crate::{
 };
 use sv_proto::{Request, Response, message::Verified};
 
-pub fn run(context: &Context) -> Result<()> {
+pub fn run(context: &Context, _args: VerifyArgs) -> Result<()> {
     let patience = Patience::Long("checking the vault");
     let Response::Verified(verified) = context.connect()?.call(Request::Verify, patience)? else {
         return Err(unexpected());

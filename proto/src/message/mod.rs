@@ -1,6 +1,16 @@
 //! Requests and responses. The order of variants and fields is the wire
 //! format: a released one is never moved or removed, new ones are appended.
 
+mod audit;
+mod backup;
+mod shares;
+mod slots;
+
+pub use audit::{Asker, AuditVerified, Event, Outcome};
+pub use backup::{BackupMade, FileVerified, Restored};
+pub use shares::{Ceremony, Dealing, HolderKind, SetState, ShareInfo, ShareState};
+pub use slots::{Health, Key, KeyKind, Rotated, Slot};
+
 use crate::{Kind, Secret};
 use bincode::{Decode, Encode};
 
@@ -126,6 +136,165 @@ pub enum Request {
     Verify,
     /// Wipe the keys and end the agent. → [`Response::Done`]
     Stop,
+    /// [`Request::Unlock`] with any kind of key. → [`Response::Unlocked`]
+    UnlockWith {
+        /// What opens a slot; an empty secret asks whether one is needed.
+        key: Key,
+        /// Lock after this many seconds, used or not.
+        seconds: Option<u64>,
+        /// The vault went back to an earlier state, and that is meant.
+        accept_rollback: bool,
+    },
+    /// What a person should look after. → [`Response::Health`]
+    Health,
+    /// This node's slots. → [`Response::Slots`]
+    Slots,
+    /// Another key for this node. → [`Response::Slots`]
+    SlotAdd {
+        /// What opens a slot now.
+        present: Key,
+        /// The new one.
+        new: Key,
+        /// For people; at most 64 bytes.
+        label: String,
+    },
+    /// One key less. → [`Response::Slots`]
+    SlotRemove {
+        /// The slot's id.
+        slot: [u8; 16],
+    },
+    /// A new epoch key and a new node key; every data key wrapped anew.
+    /// → [`Response::Progress`]…, [`Response::Rotated`]
+    Rotate {
+        /// The present and the new password, to change it in the same transaction.
+        passwords: Option<(Secret, Secret)>,
+    },
+    /// A new recovery key, split. The shares wait in the vault until each is
+    /// delivered, and the set is in force once it is committed. → [`Response::Dealing`]
+    Deal {
+        /// How many, 2 to 255.
+        count: u8,
+        /// How many recover the vault, 2 to `count`.
+        threshold: u8,
+    },
+    /// The share sets that this node dealt: in force, and not yet. → [`Response::Dealings`]
+    Dealings,
+    /// One share that is not delivered yet, as one line of text. → [`Response::Value`]
+    Share {
+        /// The set.
+        set: [u8; 16],
+        /// 1 to the count.
+        index: u8,
+    },
+    /// A share is where it belongs: the vault forgets it. → [`Response::Dealing`]
+    ShareDelivered {
+        /// The set.
+        set: [u8; 16],
+        /// 1 to the count.
+        index: u8,
+        /// Where it is.
+        kind: HolderKind,
+        /// The node, file or person; at most 255 bytes.
+        holder: String,
+    },
+    /// A share was seen where it belongs, whole. → [`Response::Dealing`]
+    ShareVerified {
+        /// The share itself.
+        share: Secret,
+        /// The holder who showed it, if known: must be the one that was noted.
+        holder: Option<String>,
+    },
+    /// Puts a set into force and retires the one before, which is a rotation.
+    /// → [`Response::Progress`]…, [`Response::Dealing`]
+    DealCommit {
+        /// The set.
+        set: [u8; 16],
+        /// Although not all shares are delivered; as many as the threshold must be.
+        partial: bool,
+    },
+    /// Forgets a set that is not in force. → [`Response::Done`]
+    DealCancel {
+        /// The set.
+        set: [u8; 16],
+    },
+    /// Which share this is, and whether it is one of this vault's set in force.
+    /// → [`Response::Share`]
+    ShareCheck {
+        /// A line of text, as words, or released for the ceremony under way.
+        share: Secret,
+    },
+    /// Opens the vault with shares: a new node key, and one slot with the new
+    /// password. → [`Response::Progress`]…, [`Response::Unlocked`]
+    Recover {
+        /// As many as the threshold; none for those of the ceremony.
+        shares: Vec<Secret>,
+        /// The new password.
+        password: Secret,
+    },
+    /// Proves that these shares open the vault, and changes nothing. → [`Response::Done`]
+    RecoverDrill {
+        /// As many as the threshold.
+        shares: Vec<Secret>,
+    },
+    /// Collects shares from several people. → [`Response::Ceremony`]
+    CeremonyStart {
+        /// After so many seconds it is forgotten.
+        seconds: u64,
+    },
+    /// A share for it. → [`Response::Ceremony`]
+    CeremonySubmit {
+        /// Released for this ceremony, or plain.
+        share: Secret,
+    },
+    /// How far it is. → [`Response::Ceremony`]
+    CeremonyStatus,
+    /// Forgets it. → [`Response::Done`]
+    CeremonyCancel,
+    /// Events of the audit log, oldest first. → [`Response::Events`]
+    Audit {
+        /// Only later ones than this; such a request is not an event itself.
+        after: Option<u64>,
+        /// At most so many, the newest.
+        last: Option<u64>,
+        /// Not before this: milliseconds since 1970 (UTC).
+        since: Option<i64>,
+        /// Only those about this name.
+        name: Option<String>,
+    },
+    /// Checks the chain of the audit log.
+    /// → [`Response::Progress`]…, [`Response::AuditVerified`]
+    AuditVerify,
+    /// A consistent copy in a file beside the vault, for the client to take away.
+    /// → [`Response::Progress`]…, [`Response::BackupMade`]
+    Backup {
+        /// With the slots, so that the password of today opens it; without,
+        /// only shares do.
+        slots: bool,
+    },
+    /// A copy is where it belongs. → [`Response::Done`]
+    BackupDone {
+        /// The generation that it holds.
+        generation: u64,
+        /// Where it is; at most 255 bytes.
+        place: String,
+    },
+    /// Checks a vault or backup without its keys: a file that the client put
+    /// beside the vault. → [`Response::Progress`]…, [`Response::FileVerified`]
+    FileVerify {
+        /// Its name, see `PROTOCOL.md`.
+        file: String,
+    },
+    /// A backup becomes the vault, where there is none, or adds what it knows
+    /// to the vault, which has to be unlocked.
+    /// → [`Response::Progress`]…, [`Response::Restored`]
+    Restore {
+        /// The name of a file that the client put beside the vault.
+        file: String,
+        /// What opens it, if its epoch is not one of the vault's.
+        key: Option<Key>,
+        /// Or shares that do.
+        shares: Vec<Secret>,
+    },
 }
 
 impl Request {
@@ -150,6 +319,32 @@ impl Request {
             Self::Passwd { .. } => "passwd",
             Self::Verify => "verify",
             Self::Stop => "stop",
+            Self::UnlockWith { .. } => "unlock",
+            Self::Health => "health",
+            Self::Slots => "slots",
+            Self::SlotAdd { .. } => "slot-add",
+            Self::SlotRemove { .. } => "slot-remove",
+            Self::Rotate { .. } => "rotate",
+            Self::Deal { .. } => "deal",
+            Self::Dealings => "dealings",
+            Self::Share { .. } => "share",
+            Self::ShareDelivered { .. } => "share-delivered",
+            Self::ShareVerified { .. } => "share-verified",
+            Self::DealCommit { .. } => "deal-commit",
+            Self::DealCancel { .. } => "deal-cancel",
+            Self::ShareCheck { .. } => "share-check",
+            Self::Recover { .. } => "recover",
+            Self::RecoverDrill { .. } => "recover-drill",
+            Self::CeremonyStart { .. } => "ceremony-start",
+            Self::CeremonySubmit { .. } => "ceremony-submit",
+            Self::CeremonyStatus => "ceremony-status",
+            Self::CeremonyCancel => "ceremony-cancel",
+            Self::Audit { .. } => "audit",
+            Self::AuditVerify => "audit-verify",
+            Self::Backup { .. } => "backup",
+            Self::BackupDone { .. } => "backup-done",
+            Self::FileVerify { .. } => "file-verify",
+            Self::Restore { .. } => "restore",
         }
     }
 }
@@ -220,6 +415,30 @@ pub enum Response {
     },
     /// What a verification found.
     Verified(Verified),
+    /// What a person should look after.
+    Health(Health),
+    /// This node's slots.
+    Slots(Vec<Slot>),
+    /// A rotation is done.
+    Rotated(Rotated),
+    /// One share set.
+    Dealing(Dealing),
+    /// Several.
+    Dealings(Vec<Dealing>),
+    /// Which share it was.
+    Share(ShareInfo),
+    /// How far a ceremony is.
+    Ceremony(Ceremony),
+    /// Some events, oldest first.
+    Events(Vec<Event>),
+    /// What a check of the audit log found.
+    AuditVerified(AuditVerified),
+    /// A copy lies beside the vault.
+    BackupMade(BackupMade),
+    /// What a check of a file found.
+    FileVerified(FileVerified),
+    /// What came out of a backup.
+    Restored(Restored),
 }
 
 /// A failure.

@@ -4,6 +4,12 @@
     reason = "the comments are help texts: [SV_VAULT] in one is no link"
 )]
 
+pub mod audit;
+pub mod backup;
+pub mod key;
+pub mod shares;
+pub mod slots;
+
 use crate::generate;
 use clap::{Args, Parser, Subcommand};
 use std::{os::fd::RawFd, path::PathBuf, time::Duration};
@@ -93,6 +99,12 @@ An unlocked vault is left as it is, without asking.")]
         /// Lock this long after unlocking, used or not: 90s, 15m, 8h, 1h30m
         #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
         span: Option<Duration>,
+        /// Another key than a password.
+        #[command(flatten)]
+        key: slots::PresentKeyArgs,
+        /// The vault went back to an earlier state, and that is meant
+        #[arg(long)]
+        accept_rollback: bool,
     },
     /// Wipe the keys
     #[command(after_help = "Done as well when it is locked already or no agent runs.")]
@@ -263,9 +275,42 @@ Examples:
         #[arg(long)]
         check: bool,
     },
-    /// Check every object and signature of the vault
-    #[command(after_help = "Exits 8 where anything is off, a line for each problem.")]
-    Verify,
+    /// Split a new recovery key into shares
+    #[command(after_help = shares::DISTRIBUTE)]
+    Distribute(shares::DistributeArgs),
+    /// Bring shares back from the nodes that hold them
+    #[command(after_help = shares::COLLECT)]
+    Collect(shares::CollectArgs),
+    /// Open the vault with shares and set a new password
+    #[command(after_help = shares::RECOVER)]
+    Recover(shares::RecoverArgs),
+    /// Hand a share in to a recovery elsewhere
+    #[command(subcommand)]
+    Share(shares::ShareCommand),
+    /// Show who holds the shares
+    #[command(after_help = shares::SHARES)]
+    Shares,
+    /// Make, split or combine a key that has nothing to do with the vault
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Renew the keys of the vault; secrets, histories and shares stay
+    #[command(after_help = slots::ROTATE)]
+    Rotate(slots::RotateArgs),
+    /// What opens the vault on this machine
+    #[command(subcommand)]
+    Slot(slots::SlotCommand),
+    /// Show who used which secret, and check that nothing is missing
+    #[command(after_help = audit::AUDIT)]
+    Audit(audit::AuditArgs),
+    /// Copy the vault, encrypted, while it is in use
+    #[command(after_help = backup::BACKUP)]
+    Backup(backup::BackupArgs),
+    /// Bring a backup back: as the vault, or into it
+    #[command(after_help = backup::RESTORE)]
+    Restore(backup::RestoreArgs),
+    /// Check every object and signature of the vault, or of a backup
+    #[command(after_help = backup::VERIFY)]
+    Verify(backup::VerifyArgs),
     /// Start or stop the agent
     #[command(subcommand)]
     Agent(AgentCommand),

@@ -1,0 +1,14 @@
+//! Not yet.
+
+use crate::{errors, state::Agent};
+use std::rc::Rc;
+use sv_proto::{Response, message::Failure};
+
+pub(super) fn handle(
+    _agent: &Rc<Agent>,
+    _generation: u64,
+    _place: &str,
+    _now: i64,
+) -> Result<Response, Failure> {
+    Err(errors::internal(&"not built yet"))
+}

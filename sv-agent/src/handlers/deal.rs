@@ -1,0 +1,14 @@
+//! Not yet.
+
+use crate::{errors, state::Agent};
+use std::rc::Rc;
+use sv_proto::{Response, message::Failure};
+
+pub(super) fn handle(
+    _agent: &Rc<Agent>,
+    _count: u8,
+    _threshold: u8,
+    _now: i64,
+) -> Result<Response, Failure> {
+    Err(errors::internal(&"not built yet"))
+}

@@ -1,0 +1,18 @@
+//! Not yet.
+
+use crate::{errors, reply::Reply, state::Agent};
+use std::rc::Rc;
+use sv_proto::{
+    Response, Secret,
+    message::{Failure, Key},
+};
+
+pub(super) async fn handle(
+    _agent: &Rc<Agent>,
+    _file: String,
+    _key: Option<Key>,
+    _shares: Vec<Secret>,
+    _reply: &mut Reply<'_>,
+) -> Result<Response, Failure> {
+    Err(errors::internal(&"not built yet"))
+}

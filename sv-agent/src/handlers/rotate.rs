@@ -1,0 +1,13 @@
+//! Not yet.
+
+use crate::{errors, reply::Reply, state::Agent};
+use std::rc::Rc;
+use sv_proto::{Response, Secret, message::Failure};
+
+pub(super) async fn handle(
+    _agent: &Rc<Agent>,
+    _passwords: Option<(Secret, Secret)>,
+    _reply: &mut Reply<'_>,
+) -> Result<Response, Failure> {
+    Err(errors::internal(&"not built yet"))
+}
