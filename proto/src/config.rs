@@ -60,6 +60,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("kdf.lanes", "4", "Argon2id lanes of new passwords, 1 to 16"),
     (
+        "backup.warn_after",
+        "\"30d\"",
+        "`sv status` warns when the newest backup is older; \"off\" for never",
+    ),
+    (
         "client.autostart",
         "true",
         "start an agent when none answers",
@@ -69,7 +74,27 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "\"auto\"",
         "auto, always or never; NO_COLOR beats it",
     ),
+    (
+        "transport.program",
+        "\"vssh\"",
+        "reaches other nodes: a name to find on PATH, or a path, absolute or beginning with ~/",
+    ),
+    (
+        "transport.spelling",
+        "\"node:path\"",
+        "how it is called: \"node:path\" is `put FILE NODE:PATH`, \"node path\" is `put NODE FILE PATH`",
+    ),
 ];
+
+/// How the program that reaches other nodes wants its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spelling {
+    /// `put FILE NODE:PATH`
+    #[default]
+    Joined,
+    /// `put NODE FILE PATH`
+    Apart,
+}
 
 /// When colour is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,10 +133,16 @@ pub struct Config {
     pub kdf_passes: u32,
     /// `kdf.lanes`
     pub kdf_lanes: u32,
+    /// `backup.warn_after`; `None` for never.
+    pub backup_warn_after: Option<Duration>,
     /// `client.autostart`
     pub autostart: bool,
     /// `client.color`
     pub color: Color,
+    /// `transport.program`: a name, or an absolute path.
+    pub transport_program: PathBuf,
+    /// `transport.spelling`
+    pub transport_spelling: Spelling,
 }
 
 impl Default for Config {
@@ -128,8 +159,11 @@ impl Default for Config {
             kdf_memory_mib: 64,
             kdf_passes: 3,
             kdf_lanes: 4,
+            backup_warn_after: Some(Duration::from_secs(30 * 86_400)),
             autostart: true,
             color: Color::Auto,
+            transport_program: PathBuf::from("vssh"),
+            transport_spelling: Spelling::Joined,
         }
     }
 }
@@ -252,14 +286,7 @@ impl Config {
         let (ok, wants) = match key {
             "vault" => (put(&mut self.vault, path(value, home).map(Some)), PATH),
             "socket" => (put(&mut self.socket, path(value, home).map(Some)), PATH),
-            "agent.idle_timeout" => {
-                let off = (value.as_str() == Some("off")).then_some(None);
-                let time = || duration(value).map(Some);
-                (
-                    put(&mut self.idle_timeout, off.or_else(time)),
-                    "a duration of a second or more such as \"15m\", or \"off\"",
-                )
-            }
+            "agent.idle_timeout" => (put(&mut self.idle_timeout, or_off(value)), OR_OFF),
             "agent.max_unlocked" => (
                 put(&mut self.max_unlocked, duration(value)),
                 "a duration of a second or more such as \"12h\"",
@@ -292,6 +319,7 @@ impl Config {
                 put(&mut self.kdf_lanes, number(1, 16)),
                 "a number from 1 to 16",
             ),
+            "backup.warn_after" => (put(&mut self.backup_warn_after, or_off(value)), OR_OFF),
             "client.autostart" => (put(&mut self.autostart, value.as_bool()), BOOL),
             "client.color" => {
                 let color = match value.as_str() {
@@ -301,6 +329,21 @@ impl Config {
                     _ => None,
                 };
                 (put(&mut self.color, color), "auto, always or never")
+            }
+            "transport.program" => (
+                put(&mut self.transport_program, program(value, home)),
+                "a name without '/', an absolute path, or one that begins with ~/",
+            ),
+            "transport.spelling" => {
+                let spelling = match value.as_str() {
+                    Some("node:path") => Some(Spelling::Joined),
+                    Some("node path") => Some(Spelling::Apart),
+                    _ => None,
+                };
+                (
+                    put(&mut self.transport_spelling, spelling),
+                    "\"node:path\" or \"node path\"",
+                )
             }
             _ => {
                 let closest = KEYS
@@ -326,6 +369,7 @@ impl Config {
 
 const PATH: &str = "an absolute path, or one that begins with ~/";
 const BOOL: &str = "true or false";
+const OR_OFF: &str = "a duration of a second or more such as \"15m\", or \"off\"";
 
 /// Sets `slot` if there is a value, and says whether there was.
 fn put<T>(slot: &mut T, value: Option<T>) -> bool {
@@ -343,10 +387,25 @@ fn duration(value: &Value) -> Option<Duration> {
     (time >= Duration::from_secs(1)).then_some(time)
 }
 
+fn or_off(value: &Value) -> Option<Option<Duration>> {
+    let off = (value.as_str() == Some("off")).then_some(None);
+    off.or_else(|| duration(value).map(Some))
+}
+
 fn path(value: &Value, home: Option<&Path>) -> Option<PathBuf> {
     let text = value.as_str()?;
     match text.strip_prefix("~/") {
         Some(rest) => Some(home?.join(rest)),
         None => Some(PathBuf::from(text)).filter(|p| p.is_absolute()),
+    }
+}
+
+/// A program to find on `PATH`, or a path.
+fn program(value: &Value, home: Option<&Path>) -> Option<PathBuf> {
+    let text = value.as_str().filter(|text| !text.is_empty())?;
+    if text.contains('/') {
+        path(value, home)
+    } else {
+        Some(PathBuf::from(text)).filter(|_| !matches!(text, "." | ".."))
     }
 }

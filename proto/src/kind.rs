@@ -72,4 +72,6 @@ kinds! {
     RolledBack = "rolled_back",
     /// No ceremony is under way.
     NoCeremony = "no_ceremony",
+    /// No such slot.
+    NoSlot = "no_slot",
 }

@@ -31,6 +31,9 @@ pub struct Places {
     pub config: PathBuf,
     /// Whether the user named it.
     pub config_named: bool,
+    /// The folder of what is to be remembered apart from the vault; `None`
+    /// where neither the environment nor a home says where that is.
+    pub state: Option<PathBuf>,
 }
 
 impl Places {
@@ -84,6 +87,7 @@ impl Places {
         };
 
         let places = Self {
+            state: state_dir(&env),
             vault,
             vault_named,
             socket,
@@ -92,4 +96,13 @@ impl Places {
         };
         Ok((places, config))
     }
+}
+
+/// `$XDG_STATE_HOME/sv`, by default `~/.local/state/sv`.
+#[must_use]
+pub fn state_dir(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let dir = |name| env(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    dir("XDG_STATE_HOME")
+        .or_else(|| Some(dir("HOME")?.join(".local/state")))
+        .map(|state| state.join("sv"))
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, path::PathBuf, time::Duration};
 use sv_proto::{
-    config::{Color, Config, ConfigError, KEYS},
+    config::{Color, Config, ConfigError, KEYS, Spelling},
     limits,
 };
 
@@ -82,6 +82,12 @@ const ROWS: &[Row] = &[
     ("kdf.passes", "10", |c| c.kdf_passes == 10, &["2", "11"]),
     ("kdf.lanes", "1", |c| c.kdf_lanes == 1, &["0", "17", "-4"]),
     (
+        "backup.warn_after",
+        "\"off\"",
+        |c| c.backup_warn_after.is_none(),
+        &["\"never\"", "30", "\"0s\"", "false"],
+    ),
+    (
         "client.autostart",
         "false",
         |c| !c.autostart,
@@ -92,6 +98,18 @@ const ROWS: &[Row] = &[
         "\"never\"",
         |c| c.color == Color::Never,
         &["\"on\"", "true"],
+    ),
+    (
+        "transport.program",
+        "\"~/bin/vssh\"",
+        |c| c.transport_program == Path::new("/home/u/bin/vssh"),
+        &["\"bin/vssh\"", "\"./vssh\"", "\"\"", "\"..\"", "[\"vssh\"]"],
+    ),
+    (
+        "transport.spelling",
+        "\"node path\"",
+        |c| c.transport_spelling == Spelling::Apart,
+        &["\"node\"", "\"\"", "true"],
     ),
 ];
 

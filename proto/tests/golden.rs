@@ -175,8 +175,9 @@ fn the_text_has_every_variant_with_its_number() {
                 .iter()
                 .map(|(field, kind)| format!("`{field}: {kind}`"))
                 .collect();
+            let plain = ["Kind", "State", "KeyKind", "HolderKind", "SetState"];
             let row = match name {
-                "Kind" | "State" => format!("| {number} | {variant} |"),
+                name if plain.contains(&name) => format!("| {number} | {variant} |"),
                 _ => format!("| {number} | {variant} | {} |", fields.join(", ")),
             };
             assert!(text.contains(&row), "PROTOCOL.md has no row '{row}'");

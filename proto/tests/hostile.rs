@@ -9,6 +9,7 @@ use support::{
     files,
     meter::{self, Meter},
     samples::{self, Body},
+    schema::Schema,
 };
 use sv_proto::{
     Envelope, Response,
@@ -78,6 +79,15 @@ fn request(variant: u32, fields: &[&[u8]]) -> Vec<u8> {
     body.extend(variant.to_le_bytes());
     fields.iter().for_each(|f| body.extend(*f));
     framed(&body)
+}
+
+/// The number of a variant that is far from being given to one.
+const BEYOND: u32 = 1000;
+
+/// A failure of the kind with this number, without a message.
+fn failure(kind: u32) -> Vec<u8> {
+    let kind = kind.to_le_bytes();
+    framed(&[&[1, 0, 0, 0], &kind[..], &length(0)].concat())
 }
 
 fn length(n: u64) -> [u8; 8] {
@@ -220,7 +230,7 @@ fn vectors() -> Vec<(&'static str, &'static str, By, Vec<u8>)> {
             "variant-request",
             "a request that does not exist",
             By::Body,
-            request(17, &[]),
+            request(BEYOND, &[]),
         ),
         (
             "variant-max",
@@ -232,13 +242,13 @@ fn vectors() -> Vec<(&'static str, &'static str, By, Vec<u8>)> {
             "variant-response",
             "an answer that does not exist",
             By::Body,
-            framed(&[12, 0, 0, 0]),
+            framed(&BEYOND.to_le_bytes()),
         ),
         (
             "variant-kind",
             "a kind of failure that does not exist",
             By::Body,
-            framed(&[&[1, 0, 0, 0, 19, 0, 0, 0], length(0).as_slice()].concat()),
+            failure(BEYOND),
         ),
         (
             "variant-big-endian",
@@ -319,6 +329,60 @@ fn vectors() -> Vec<(&'static str, &'static str, By, Vec<u8>)> {
             framed(&[&[7, 0, 0, 0], length(15_000).as_slice()].concat()),
         ),
         (
+            "key-kind",
+            "a kind of key that does not exist",
+            By::Body,
+            request(17, &[&BEYOND.to_le_bytes(), &length(0), &[0], &[0]]),
+        ),
+        (
+            "key-bool",
+            "a boolean of 2 after a key",
+            By::Body,
+            request(17, &[&[0; 4], &length(0), &[0], &[2]]),
+        ),
+        (
+            "passwords-one",
+            "a change of the password without the new one",
+            By::Body,
+            request(22, &[&[1], &length(3), b"old"]),
+        ),
+        (
+            "set-short",
+            "a share set of 15 bytes",
+            By::Body,
+            request(25, &[&[7; 15], &[1]]),
+        ),
+        (
+            "deal-wide",
+            "a number of shares of two bytes",
+            By::Body,
+            request(23, &[&[5, 0], &[3, 0]]),
+        ),
+        (
+            "shares-max",
+            "2^64 - 1 shares",
+            By::Body,
+            request(31, &[&huge]),
+        ),
+        (
+            "shares-many",
+            "2^20 shares, none of them there",
+            By::Body,
+            request(32, &[&length(1 << 20)]),
+        ),
+        (
+            "slot-cut",
+            "a slot that ends after its id",
+            By::Body,
+            framed(&[&[13, 0, 0, 0], &length(1)[..], &[1; 16]].concat()),
+        ),
+        (
+            "events-many",
+            "an answer of 2^32 events",
+            By::Body,
+            framed(&[&[19, 0, 0, 0], &length(1 << 32)[..]].concat()),
+        ),
+        (
             "item-cut",
             "an item that ends after its name",
             By::Body,
@@ -356,6 +420,23 @@ fn committed_vectors_are_refused_by_the_right_layer() {
             );
         }
     }
+}
+
+/// The first number after the last variant: what the next release may append.
+#[test]
+fn what_a_later_release_may_append_is_refused() {
+    let schema = Schema::load();
+    let beyond = |name: &str| u32::try_from(schema.variants(name).len()).unwrap();
+    for bytes in [
+        request(beyond("Request"), &[]),
+        request(beyond("Request"), &[&[0; 64]]),
+        framed(&beyond("Response").to_le_bytes()),
+        failure(beyond("Kind")),
+    ] {
+        assert_eq!(refused(&bytes), Some(By::Body), "{bytes:02x?}");
+    }
+    // One less is there.
+    assert_eq!(refused(&failure(beyond("Kind") - 1)), None);
 }
 
 #[test]

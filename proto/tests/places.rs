@@ -174,3 +174,21 @@ fn without_a_home_everything_must_be_named() {
     let (places, _) = find(options, &[]).unwrap();
     assert_eq!((places.vault, places.socket), (path("/v"), path("/s")));
 }
+
+#[test]
+fn the_folder_of_the_state() {
+    let state = |env: &[(&str, &str)]| find(Options::default(), env).unwrap().0.state;
+    assert_eq!(state(&[HOME]), Some(path("/nowhere/u/.local/state/sv")));
+    let both = [HOME, ("XDG_STATE_HOME", "/nowhere/s")];
+    assert_eq!(state(&both), Some(path("/nowhere/s/sv")));
+    for ignored in ["", "s", "./s"] {
+        let env = [HOME, ("XDG_STATE_HOME", ignored)];
+        assert_eq!(state(&env), Some(path("/nowhere/u/.local/state/sv")));
+    }
+    let no_home = [
+        ("XDG_DATA_HOME", "/nowhere/d"),
+        ("XDG_RUNTIME_DIR", "/nowhere/r"),
+        ("XDG_CONFIG_HOME", "/nowhere/c"),
+    ];
+    assert_eq!(state(&no_home), None);
+}

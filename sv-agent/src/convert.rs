@@ -49,3 +49,78 @@ pub(crate) fn revision(revision: core::RevisionInfo) -> wire::Revision {
         author: revision.author,
     }
 }
+
+pub(crate) const fn key_kind(kind: wire::KeyKind) -> core::SlotKind {
+    match kind {
+        wire::KeyKind::Password => core::SlotKind::Password,
+        wire::KeyKind::KeyFile => core::SlotKind::KeyFile,
+        wire::KeyKind::Credential => core::SlotKind::Credential,
+    }
+}
+
+pub(crate) fn slot(slot: core::SlotInfo) -> wire::Slot {
+    wire::Slot {
+        id: slot.id,
+        kind: match slot.kind {
+            core::SlotKind::Password => wire::KeyKind::Password,
+            core::SlotKind::KeyFile => wire::KeyKind::KeyFile,
+            core::SlotKind::Credential => wire::KeyKind::Credential,
+        },
+        label: slot.label,
+    }
+}
+
+pub(crate) const fn share(facts: core::ShareFacts) -> wire::ShareInfo {
+    wire::ShareInfo {
+        vault: facts.vault,
+        set: facts.set,
+        index: facts.index,
+        threshold: facts.threshold,
+        count: facts.count,
+    }
+}
+
+/// The engine keeps the kind of a holder as a number, FORMAT.md §4.
+pub(crate) const fn holder_number(kind: wire::HolderKind) -> u8 {
+    match kind {
+        wire::HolderKind::File => 1,
+        wire::HolderKind::Recipient => 2,
+        wire::HolderKind::Paper => 3,
+        wire::HolderKind::Node => 4,
+        wire::HolderKind::Shown => 5,
+    }
+}
+
+const fn holder_kind(number: u8) -> wire::HolderKind {
+    match number {
+        1 => wire::HolderKind::File,
+        2 => wire::HolderKind::Recipient,
+        3 => wire::HolderKind::Paper,
+        4 => wire::HolderKind::Node,
+        _ => wire::HolderKind::Shown,
+    }
+}
+
+pub(crate) fn dealing(vault: [u8; 16], set: core::SetInfo) -> wire::Dealing {
+    let time = |time| (time != 0).then_some(time);
+    let share = |(index, part): (u8, core::PartInfo)| wire::ShareState {
+        index,
+        holder: part.holder.map(|(kind, label)| (holder_kind(kind), label)),
+        delivered: time(part.delivered),
+        verified: time(part.verified),
+    };
+    wire::Dealing {
+        vault,
+        set: set.set,
+        state: match set.active {
+            true => wire::SetState::Active,
+            false => wire::SetState::Pending,
+        },
+        threshold: set.threshold,
+        epoch: set.epoch,
+        dealt: set.dealt,
+        digest: set.digest,
+        shares: (1..).zip(set.shares).map(share).collect(),
+        count: set.count,
+    }
+}

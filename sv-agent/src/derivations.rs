@@ -1,9 +1,12 @@
 //! One password at a time, and wrong ones ever slower.
 
-use crate::{errors, limits, state::Agent};
+use crate::{convert, errors, limits, state::Agent};
 use std::{rc::Rc, sync::Arc, time::Duration};
-use sv_proto::{Response, Secret, message::Failure};
-use sv_vault_core::{Error, NewSlot, SlotKey};
+use sv_proto::{
+    Secret,
+    message::{Failure, Key},
+};
+use sv_vault_core::{Error, NewSlot, SlotKey, SlotKind};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     task,
@@ -33,12 +36,14 @@ fn delay(wrong: u32) -> Duration {
 }
 
 /// What one turn is used for.
-type Outcome = Result<Response, Failure>;
+type Outcome<T> = Result<T, Failure>;
 
 /// Runs `work` to its end, even if the one who asked goes away meanwhile: a
 /// closed connection must neither start a second arena beside one in use nor
 /// cut a delay short.
-pub(crate) async fn to_the_end(work: impl Future<Output = Outcome> + 'static) -> Outcome {
+pub(crate) async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Outcome<T>> + 'static,
+) -> Outcome<T> {
     match task::spawn_local(work).await {
         Ok(outcome) => outcome,
         Err(error) => Err(errors::internal(&error)),
@@ -53,23 +58,46 @@ impl Turn {
         agent: &Rc<Agent>,
         password: Secret,
     ) -> Result<SlotKey, Failure> {
+        self.prove_key(agent, SlotKind::Password, password).await
+    }
+
+    /// The same for any kind of key.
+    pub(crate) async fn prove_key(
+        &mut self,
+        agent: &Rc<Agent>,
+        kind: SlotKind,
+        secret: Secret,
+    ) -> Result<SlotKey, Failure> {
         let challenge = agent.challenge()?;
         let memory = agent.memory.clone();
         let derived =
-            task::spawn_blocking(move || challenge.derive(password.expose(), &memory)).await;
+            task::spawn_blocking(move || challenge.derive(kind, secret.expose(), &memory)).await;
         match derived {
             Ok(Ok(key)) => {
                 *self.0 = 0;
                 Ok(key)
             }
-            Ok(Err(error @ Error::WrongPassword)) => {
+            Ok(Err(error @ (Error::WrongPassword | Error::WrongKey))) => {
                 *self.0 = self.0.saturating_add(1);
-                tracing::warn!(in_a_row = *self.0, "wrong password");
+                tracing::warn!(in_a_row = *self.0, "wrong password or key");
                 sleep(delay(*self.0)).await;
                 Err(errors::failure(&error))
             }
             Ok(Err(error)) => Err(errors::failure(&error)),
             Err(error) => Err(errors::internal(&error)),
+        }
+    }
+
+    /// Derives a new slot of any kind.
+    pub(crate) async fn new_key(
+        &mut self,
+        agent: &Rc<Agent>,
+        key: Key,
+    ) -> Result<NewSlot, Failure> {
+        match convert::key_kind(key.kind) {
+            SlotKind::Password => self.new_slot(agent, key.secret).await,
+            kind => NewSlot::from_file(kind, key.secret.expose(), &agent.memory)
+                .map_err(|error| errors::failure(&error)),
         }
     }
 

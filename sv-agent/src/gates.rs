@@ -110,6 +110,11 @@ pub(crate) async fn serve(
             agent.require_unlocked()?; // Gate 5.
         }
         policy(&request)?; // Gate 6.
+        // Whoever writes waits for a rotation. This is no gate: nobody is refused.
+        let _pass = match is_write(&request) {
+            true => Some(reply.waiting(agent.writers.clone().read_owned()).await?),
+            false => None,
+        };
         let response = handlers::dispatch(agent, request, &mut reply).await?; // Gate 7.
         if needs_keys && is_use {
             agent.touch();
@@ -461,6 +466,29 @@ const fn is_use(request: &Request) -> bool {
     !matches!(
         request,
         Request::Health | Request::Audit { after: Some(_), .. }
+    )
+}
+
+/// These change the vault, in one transaction each. Rotations and recoveries
+/// see to themselves.
+const fn is_write(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Add { .. }
+            | Request::Update { .. }
+            | Request::Delete { .. }
+            | Request::Rename { .. }
+            | Request::Revert { .. }
+            | Request::Passwd { .. }
+            | Request::SlotAdd { .. }
+            | Request::SlotRemove { .. }
+            | Request::Deal { .. }
+            | Request::ShareDelivered { .. }
+            | Request::ShareVerified { .. }
+            | Request::DealCancel { .. }
+            | Request::RecoverDrill { .. }
+            | Request::BackupDone { .. }
+            | Request::Restore { .. }
     )
 }
 

@@ -33,6 +33,7 @@ pub mod args;
 pub mod clock;
 
 mod budget;
+mod ceremony;
 mod connections;
 mod convert;
 mod derivations;
@@ -46,6 +47,7 @@ mod listen;
 mod log;
 mod notify;
 mod reply;
+mod rotation;
 mod serve;
 mod session;
 mod start;

@@ -78,6 +78,9 @@ pub(crate) const NAMES_STEP: usize = 1_000;
 /// of signatures.
 pub(crate) const VERIFY_STEP: usize = 32;
 
+/// Records that get new keys before others are served again: about 2 ms.
+pub(crate) const ROTATE_STEP: usize = 64;
+
 /// The least time between two reports of progress.
 pub(crate) const PROGRESS: Duration = Duration::from_millis(200);
 

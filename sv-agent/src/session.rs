@@ -43,6 +43,13 @@ impl Now {
     }
 }
 
+impl Now {
+    /// The time since an earlier reading, suspended time included.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        self.boot.saturating_sub(earlier.boot)
+    }
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {

@@ -244,6 +244,7 @@ fn prepare(args: Args, clock: Arc<dyn Clock>) -> Result<Ready, StartError> {
             notifier,
             place,
             connections,
+            backup_warn_after: None,
             locked,
         }),
         listener,

@@ -3,6 +3,7 @@
 
 use crate::{
     budget::Budget,
+    ceremony::Ceremony,
     clock::Clock,
     connections::Connections,
     derivations::Derivations,
@@ -25,7 +26,10 @@ use sv_proto::{
 use sv_vault_core::{
     Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewSlot, SlotKey, Vault,
 };
-use tokio::sync::Semaphore;
+use tokio::{
+    sync::{RwLock, Semaphore},
+    task::JoinError,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Everything that the agent's tasks share.
@@ -48,6 +52,11 @@ pub(crate) struct Agent {
     pub looks: Arc<Semaphore>,
     pub tasks: TaskTracker,
     pub shutdown: CancellationToken,
+    /// Held by each write, and by a rotation alone.
+    pub writers: Arc<RwLock<()>>,
+    ceremony: RefCell<Option<Ceremony>>,
+    /// A backup older than this is told of.
+    backup_warn_after: Option<Duration>,
     state: RefCell<State>,
     sessions: Cell<u64>,
 }
@@ -63,6 +72,7 @@ pub(crate) struct Parts {
     pub notifier: Notifier,
     pub place: Place,
     pub connections: usize,
+    pub backup_warn_after: Option<Duration>,
     pub locked: Option<Locked>,
 }
 
@@ -71,6 +81,8 @@ enum State {
     NoVault,
     Locked(Box<Locked>),
     Unlocked(Box<Open>),
+    /// Shares are opening it, on a thread of its own.
+    Recovering([u8; 16]),
     /// The agent is ending and holds nothing.
     Closed,
 }
@@ -103,6 +115,9 @@ impl Agent {
             looks: Arc::new(Semaphore::new(1)),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            writers: Arc::default(),
+            ceremony: RefCell::default(),
+            backup_warn_after: parts.backup_warn_after,
             state: RefCell::new(
                 parts
                     .locked
@@ -117,7 +132,7 @@ impl Agent {
         self.vault.display().to_string()
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now::read(&*self.clock)
     }
 
@@ -130,6 +145,7 @@ impl Agent {
             State::Unlocked(open) => open.vault.check_file(),
             State::Locked(locked) => locked.check_file(),
             State::NoVault => Ok(()),
+            State::Recovering(_) => return Err(recovering()),
             State::Closed => return Err(closing()),
         };
         if let Err(error) = looked {
@@ -168,6 +184,7 @@ impl Agent {
         match &*self.state.borrow() {
             State::Unlocked(open) => Ok(open.ticket),
             State::Closed => Err(closing()),
+            State::Recovering(_) => Err(recovering()),
             State::NoVault | State::Locked(_) => Err(errors::locked()),
         }
     }
@@ -201,6 +218,7 @@ impl Agent {
         let result = match &mut *state {
             State::Unlocked(open) => work(open),
             State::Closed => return Err(closing()),
+            State::Recovering(_) => return Err(recovering()),
             State::NoVault | State::Locked(_) => return Err(errors::locked()),
         };
         result.map_err(|error| {
@@ -241,9 +259,109 @@ impl Agent {
             State::Locked(locked) => locked.challenge(),
             State::Unlocked(open) => open.vault.challenge(),
             State::NoVault => return Err(self.no_vault()),
+            State::Recovering(_) => return Err(recovering()),
             State::Closed => return Err(closing()),
         }
         .map_err(|error| errors::failure(&error))
+    }
+
+    /// Works on the vault, locked or not.
+    pub(crate) fn with_either<T>(
+        &self,
+        locked: impl FnOnce(&mut Locked) -> sv_vault_core::Result<T>,
+        unlocked: impl FnOnce(&mut Vault) -> sv_vault_core::Result<T>,
+    ) -> Result<T, Failure> {
+        match &mut *self.state.borrow_mut() {
+            State::Locked(vault) => locked(vault),
+            State::Unlocked(open) => unlocked(&mut open.vault),
+            State::NoVault => return Err(self.no_vault()),
+            State::Recovering(_) => return Err(recovering()),
+            State::Closed => return Err(closing()),
+        }
+        .map_err(|error| errors::failure(&error))
+    }
+
+    /// Locks the vault and hands it out, until [`Agent::put_back`].
+    pub(crate) fn take_locked(&self, why: &str) -> Result<Box<Locked>, Failure> {
+        self.open()?;
+        let mut state = self.state.borrow_mut();
+        self.lock_state(&mut state, why);
+        match std::mem::replace(&mut *state, State::NoVault) {
+            State::Locked(locked) => {
+                *state = State::Recovering(locked.id());
+                Ok(locked)
+            }
+            other => {
+                *state = other;
+                Err(self.no_vault())
+            }
+        }
+    }
+
+    /// The vault comes back unlocked, or as it was with an error.
+    pub(crate) fn put_back(
+        &self,
+        result: Result<Result<Vault, (Locked, Error)>, JoinError>,
+    ) -> Result<Unlocked, Failure> {
+        let mut state = self.state.borrow_mut();
+        let closed = matches!(*state, State::Closed);
+        match result {
+            // Dropping it wipes the keys.
+            Ok(Ok(_)) if closed => Err(closing()),
+            Ok(Ok(vault)) => Ok(self.begin(&mut state, vault, None)),
+            Ok(Err((locked, error))) => {
+                if !closed {
+                    *state = match error.kind() {
+                        ErrorKind::Gone => State::NoVault,
+                        _ => State::Locked(Box::new(locked)),
+                    };
+                }
+                Err(errors::failure(&error))
+            }
+            Err(error) => {
+                if !closed {
+                    *state = State::NoVault;
+                }
+                Err(errors::internal(&error))
+            }
+        }
+    }
+
+    /// Works on the ceremony under way.
+    pub(crate) fn with_ceremony<T>(
+        &self,
+        work: impl FnOnce(&mut Ceremony) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut ceremony = self.ceremony.borrow_mut();
+        self.end_ceremony(&mut ceremony);
+        match &mut *ceremony {
+            Some(ceremony) => work(ceremony),
+            None => Err(Failure::new(
+                Kind::NoCeremony,
+                "no recovery is under way that shares are collected for",
+            )),
+        }
+    }
+
+    /// Begins or forgets one.
+    pub(crate) fn set_ceremony(&self, ceremony: Option<Ceremony>) {
+        *self.ceremony.borrow_mut() = ceremony;
+    }
+
+    fn end_ceremony(&self, ceremony: &mut Option<Ceremony>) {
+        if (ceremony.as_ref()).is_some_and(|c| c.left(self.now()).is_none()) {
+            *ceremony = None;
+            tracing::info!("a recovery was not finished in time; its shares are forgotten");
+        }
+    }
+
+    /// Whether the newest backup is older than the configuration wants.
+    pub(crate) fn backup_is_old(&self, newest: Option<i64>, now: i64) -> bool {
+        let Some(most) = self.backup_warn_after else {
+            return false;
+        };
+        let most = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
+        newest.is_none_or(|newest| now.saturating_sub(newest) > most)
     }
 
     /// Holds the keys from now on.
@@ -265,11 +383,15 @@ impl Agent {
             },
             State::NoVault => Err(self.no_vault()),
             other => {
-                let closed = matches!(other, State::Closed);
+                let refused = match other {
+                    State::Closed => Some(closing()),
+                    State::Recovering(_) => Some(recovering()),
+                    _ => None,
+                };
                 *state = other;
                 drop(state);
-                if closed {
-                    return Err(closing());
+                if let Some(refused) = refused {
+                    return Err(refused);
                 }
                 self.already_unlocked(wanted).ok_or_else(errors::locked)
             }
@@ -281,7 +403,7 @@ impl Agent {
         let mut state = self.state.borrow_mut();
         match *state {
             State::NoVault => {}
-            State::Locked(_) | State::Unlocked(_) => {
+            State::Locked(_) | State::Unlocked(_) | State::Recovering(_) => {
                 return Err(errors::failure(&Error::VaultExists(self.vault.clone())));
             }
             State::Closed => return Err(closing()),
@@ -344,12 +466,13 @@ impl Agent {
 
     /// What the timer does: keys do not outlive their time or their file.
     pub(crate) fn tick(&self) {
+        self.end_ceremony(&mut self.ceremony.borrow_mut());
         let mut state = self.state.borrow_mut();
         self.expire(&mut state);
         let gone = match &*state {
             State::Unlocked(open) => open.vault.check_file().err(),
             State::Locked(locked) => locked.check_file().err(),
-            State::NoVault | State::Closed => None,
+            State::NoVault | State::Recovering(_) | State::Closed => None,
         };
         match gone {
             Some(error) if error.kind() == ErrorKind::Gone => self.drop_vault(&mut state),
@@ -366,6 +489,7 @@ impl Agent {
         }
         self.notifier.tell("STOPPING=1");
         self.lock_state(&mut state, why);
+        self.set_ceremony(None);
         *state = State::Closed;
         self.place.remove();
         tracing::info!(why, "ending");
@@ -382,6 +506,8 @@ impl Agent {
         let shown = match self.open() {
             Ok(()) => None,
             Err(failure) if failure.kind == Kind::NoVault => Some(Shown::NoVault),
+            // Nobody needs to wait for a recovery to be told that it is locked.
+            Err(failure) if failure.kind == Kind::Busy => None,
             Err(failure) => return Err(failure),
         };
         let mut status = Status {
@@ -407,6 +533,7 @@ impl Agent {
                 status.epoch = Some(counts.epoch);
             }
             State::Locked(locked) => status.vault_id = Some(locked.id()),
+            State::Recovering(id) => status.vault_id = Some(*id),
             State::NoVault | State::Closed => {}
         }
         Ok(status)
@@ -415,6 +542,10 @@ impl Agent {
     fn no_vault(&self) -> Failure {
         errors::failure(&Error::NoVault(self.vault.clone()))
     }
+}
+
+fn recovering() -> Failure {
+    Failure::new(Kind::Busy, "shares are opening the vault")
 }
 
 fn closing() -> Failure {

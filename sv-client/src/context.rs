@@ -6,13 +6,16 @@ use crate::{
     error::{Error, Result},
     output::Style,
     start::{self, Started},
+    transport::Nodes,
 };
 use std::{
-    env, fs, io, thread,
+    env, fs, io,
+    path::PathBuf,
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use sv_proto::{
-    config::{Color, Config, ConfigError},
+    config::{Color, Config, ConfigError, Spelling},
     places::{Options, Places},
 };
 
@@ -29,6 +32,7 @@ pub struct Context {
     pub no_input: bool,
     color: Color,
     autostart: bool,
+    transport: (PathBuf, Spelling),
 }
 
 impl Context {
@@ -61,6 +65,7 @@ impl Context {
             json: global.json,
             no_input: global.no_input,
             autostart: autostart(global, &config),
+            transport: (config.transport_program, config.transport_spelling),
             places,
         })
     }
@@ -69,6 +74,11 @@ impl Context {
     #[must_use]
     pub fn style(&self) -> Style {
         Style::of_stdout(self.color)
+    }
+
+    /// The other nodes. Passwords and values have to be claimed before.
+    pub fn nodes(&self) -> Result<Nodes> {
+        Nodes::new(&self.transport.0, self.transport.1)
     }
 
     /// Connects to the agent, if one runs.

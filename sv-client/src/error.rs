@@ -101,10 +101,44 @@ pub enum Error {
     /// A check found something.
     #[error("the vault is damaged: {0}")]
     Problems(String),
+    /// What was named is not there.
+    #[error("{message}")]
+    Missing {
+        /// The stable word for it.
+        kind: &'static str,
+        /// What is not there.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Of several things only some could be done.
+    #[error("{message}")]
+    Partial {
+        /// How many, and what that means.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Something of the above, with a better word for what to do, or for what
+    /// it was about.
+    #[error("{}{error}", prefix(.about.as_deref()))]
+    With {
+        /// What went wrong.
+        error: Box<Error>,
+        /// What it was about.
+        about: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+}
+
+fn prefix(about: Option<&str>) -> String {
+    about.map(|about| format!("{about}: ")).unwrap_or_default()
 }
 
 /// An input/output error without the number that the standard library adds.
-fn reason(error: &io::Error) -> String {
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(n) => nix::errno::Errno::from_raw(n).desc().to_owned(),
         None => error.to_string(),
@@ -140,6 +174,36 @@ impl Error {
         }
     }
 
+    /// The same with another hint.
+    #[must_use]
+    pub fn hinted(self, hint: impl Into<String>) -> Self {
+        Self::With {
+            error: Box::new(self),
+            about: None,
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// The same, said to be about a file or person.
+    #[must_use]
+    pub fn about(self, what: impl Into<String>) -> Self {
+        Self::With {
+            error: Box::new(self),
+            about: Some(what.into()),
+            hint: None,
+        }
+    }
+
+    /// The kind of failure that the agent told, if it was the agent.
+    #[must_use]
+    pub fn told(&self) -> Option<Kind> {
+        match self {
+            Self::Agent(failure) => Some(failure.kind),
+            Self::With { error, .. } => error.told(),
+            _ => None,
+        }
+    }
+
     /// A failure as the agent would tell it.
     pub fn agent(kind: Kind, message: &str) -> Self {
         Self::Agent(Failure::new(kind, message))
@@ -152,13 +216,14 @@ impl Error {
             Self::Agent(failure) => kind_code(failure.kind),
             Self::Usage { .. } => 2,
             Self::NoAgent => 3,
-            Self::NoVault(_) => 4,
+            Self::NoVault(_) | Self::Missing { .. } => 4,
             Self::Check(State::Unlocked) => 0,
             Self::Check(State::Locked) => 3,
             Self::Check(State::NoVault) => 4,
             Self::Refused(_) => 7,
             Self::Malformed(_) | Self::Problems(_) => 8,
-            Self::Transport(_) | Self::Timeout(_) => 10,
+            Self::Transport(_) | Self::Timeout(_) | Self::Partial { .. } => 10,
+            Self::With { error, .. } => error.code(),
             Self::Version(_) => 11,
             Self::Start { code, .. } => *code,
             // A name that leads nowhere is a mistake in the arguments; a device
@@ -202,6 +267,9 @@ impl Error {
             Self::Terminal(_) => "terminal",
             Self::Random | Self::Harden(_) => Kind::Internal.as_str(),
             Self::Problems(_) => Kind::Damaged.as_str(),
+            Self::Missing { kind, .. } => kind,
+            Self::Partial { .. } => "partial",
+            Self::With { error, .. } => error.kind(),
         }
     }
 
@@ -210,7 +278,10 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Agent(failure) => kind_hint(failure.kind),
-            Self::Usage { hint, .. } => Some(hint),
+            Self::Usage { hint, .. } | Self::Missing { hint, .. } | Self::Partial { hint, .. } => {
+                Some(hint)
+            }
+            Self::With { error, hint, .. } => hint.as_deref().or_else(|| error.hint()),
             Self::NoAgent => Some("sv agent start"),
             Self::NoVault(_) => Some("sv init"),
             Self::Refused(_) => Some("name your own agent's socket with --socket PATH"),
@@ -266,7 +337,7 @@ impl Error {
 /// The exit code of what the agent tells.
 const fn kind_code(kind: Kind) -> u8 {
     match kind {
-        Kind::NoShare | Kind::NoCeremony => 4,
+        Kind::NoShare | Kind::NoCeremony | Kind::NoSlot => 4,
         Kind::WrongShare => 6,
         Kind::BadShare => 8,
         Kind::RolledBack => 9,
@@ -303,6 +374,7 @@ const fn kind_hint(kind: Kind) -> Option<&'static str> {
             Some("sv lock, then sv unlock --accept-rollback if the vault was put back on purpose")
         }
         Kind::NoCeremony => Some("sv recover --start"),
+        Kind::NoSlot => Some("sv slot list"),
         Kind::Usage
         | Kind::Internal
         | Kind::BadShare
@@ -348,6 +420,7 @@ mod tests {
             (Kind::WrongShare, 6),
             (Kind::RolledBack, 9),
             (Kind::NoCeremony, 4),
+            (Kind::NoSlot, 4),
         ];
         assert_eq!(expected.len(), Kind::ALL.len());
         for (kind, code) in expected {

@@ -1,7 +1,12 @@
 //! `--out`: a file of mode 0600 that holds the whole value or does not change.
 
 use crate::error::{Error, Result};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use crate::stream::Stream;
+use nix::{
+    errno::Errno,
+    fcntl::{AT_FDCWD, RenameFlags, renameat2},
+    sys::signal::{SigSet, SigmaskHow, Signal},
+};
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
@@ -47,7 +52,56 @@ fn target(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Puts `value` into a file that must not be there yet, whole or not at all, and
+/// so that it stays.
+pub fn create(path: &Path, value: &[u8]) -> io::Result<()> {
+    place(path, value, |temporary, path| {
+        match renameat2(
+            AT_FDCWD,
+            temporary,
+            AT_FDCWD,
+            path,
+            RenameFlags::RENAME_NOREPLACE,
+        ) {
+            // Some file systems do not know how. The name is taken first, then.
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?);
+                fs::rename(temporary, path)
+            }
+            other => Ok(other?),
+        }
+    })
+}
+
+/// Whether a regular file holds exactly `value`.
+#[must_use]
+pub fn is(path: &Path, value: &[u8]) -> bool {
+    let same = || -> io::Result<bool> {
+        if !fs::symlink_metadata(path)?.is_file() {
+            return Ok(false);
+        }
+        let there = Stream::path(path)?.all(value.len() + 1)?;
+        Ok(*there == value)
+    };
+    same().unwrap_or(false)
+}
+
+/// Whether files can be made in `folder`.
+pub fn probe(folder: &Path) -> io::Result<()> {
+    let path = folder.join(temporary_name(std::ffi::OsStr::new("sv"))?);
+    fill(&path, b"")?;
+    fs::remove_file(&path)
+}
+
 fn replace(path: &Path, value: &[u8]) -> io::Result<()> {
+    place(path, value, |temporary, path| fs::rename(temporary, path))
+}
+
+fn place(
+    path: &Path,
+    value: &[u8],
+    rename: impl FnOnce(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
@@ -66,7 +120,7 @@ fn replace(path: &Path, value: &[u8]) -> io::Result<()> {
     .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let temporary = folder.join(temporary_name(name)?);
     let result = fill(&temporary, value)
-        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| rename(&temporary, path))
         .inspect_err(|_| {
             // Nothing is left to do if this fails as well; the first error is told.
             let _ = fs::remove_file(&temporary);
@@ -118,6 +172,31 @@ mod tests {
         let mode = fs::metadata(&real).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn creates_whole_files_and_replaces_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new");
+        create(&path, b"one").unwrap();
+        let error = create(&path, b"two").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        assert!(is(&path, b"one"));
+        for other in [&b"on"[..], b"onee", b""] {
+            assert!(!is(&path, other));
+        }
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let dangling = dir.path().join("dangling");
+        symlink("nowhere", &dangling).unwrap();
+        let error = create(&dangling, b"x").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        symlink(&path, dir.path().join("link")).unwrap();
+        assert!(!is(&dir.path().join("link"), b"one"));
+        probe(dir.path()).unwrap();
+        assert!(probe(&path).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3);
     }
 
     #[test]

@@ -24,7 +24,7 @@ const NO_VALUE: &str = "--stdin, --file PATH, --value-fd N or --generate";
 const TRIES: usize = 3;
 
 /// Standard input can be claimed once. A claim carries the option that made it.
-fn one_consumer(claims: &[(&str, bool)]) -> Result<()> {
+pub fn one_consumer(claims: &[(&str, bool)]) -> Result<()> {
     let made: Vec<&str> = claims.iter().filter(|c| c.1).map(|c| c.0).collect();
     match made.as_slice() {
         [] | [_] => Ok(()),
@@ -36,7 +36,7 @@ fn one_consumer(claims: &[(&str, bool)]) -> Result<()> {
 }
 
 /// Of several ways to say where something comes from, at most one.
-fn one_source(sources: &[(&str, bool)]) -> Result<()> {
+pub fn one_source(sources: &[(&str, bool)]) -> Result<()> {
     let named: Vec<&str> = sources.iter().filter(|s| s.1).map(|s| s.0).collect();
     match named.as_slice() {
         [] | [_] => Ok(()),
@@ -157,7 +157,7 @@ impl Passwords {
     }
 }
 
-fn terminal(no_input: bool, what: &str, hint: &str) -> Result<Terminal> {
+pub fn terminal(no_input: bool, what: &str, hint: &str) -> Result<Terminal> {
     if no_input {
         return Err(Error::usage(
             format!("{what} is needed, and --no-input forbids to ask for it"),

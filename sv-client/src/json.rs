@@ -92,6 +92,25 @@ impl Object {
         self.0.push(b']');
     }
 
+    /// A member that is an object.
+    pub fn object(&mut self, key: &str, object: Self) {
+        self.key(key);
+        self.0.extend_from_slice(&object.finish());
+    }
+
+    /// A member that is a list of objects.
+    pub fn objects(&mut self, key: &str, objects: impl IntoIterator<Item = Self>) {
+        self.key(key);
+        self.0.push(b'[');
+        for (i, object) in objects.into_iter().enumerate() {
+            if i > 0 {
+                self.0.push(b',');
+            }
+            self.0.extend_from_slice(&object.finish());
+        }
+        self.0.push(b']');
+    }
+
     /// A member that is a number.
     pub fn number(&mut self, key: &str, number: u64) {
         self.key(key);

@@ -10,35 +10,48 @@
 //! | [`commands`] | one module a command                                           |
 //! | [`connect`]  | the socket: connecting, the peer's uid, requests and answers   |
 //! | [`start`]    | starting an agent                                              |
+//! | [`deliver`]  | where shares go: files, holders, paper, the terminal           |
+//! | [`gather`]   | where shares come from: files, standard input, prompts         |
+//! | [`mod@age`]  | shares encrypted to their holders                              |
+//! | [`keyfile`]  | key files and credentials                                      |
 //! | [`input`]    | passwords and values: their sources, the one consumer of stdin |
 //! | [`stream`]   | reading descriptors into memory that is wiped                  |
 //! | [`terminal`] | prompts, hidden and visible                                    |
 //! | [`fields`]   | the fields of a secret as options                              |
 //! | [`generate`] | random values                                                  |
 //! | [`output`]   | standard output, escaping, colour                              |
+//! | [`paper`]    | the printable sheet of a share                                 |
 //! | [`mod@file`]     | `--out`: a file of mode 0600 that appears at once or not at all |
 //! | [`json`]     | JSON documents                                                 |
 //! | [`table`]    | aligned columns                                                |
 //! | [`progress`] | a sign of life when something takes longer than a second       |
+//! | [`transport`] | other nodes, reached through a program such as `vssh`         |
 //! | [`error`]    | everything that can go wrong; exit codes and hints             |
 #![forbid(unsafe_code)]
 
+pub mod age;
 pub mod cli;
 pub mod commands;
 pub mod connect;
 pub mod context;
+pub mod deliver;
 pub mod error;
 pub mod fields;
 pub mod file;
+pub mod gather;
 pub mod generate;
 pub mod input;
 pub mod json;
+pub mod keyfile;
 pub mod output;
+pub mod paper;
 pub mod progress;
+pub mod staged;
 pub mod start;
 pub mod stream;
 pub mod table;
 pub mod terminal;
+pub mod transport;
 pub mod usage;
 
 use clap::Parser;

@@ -13,7 +13,10 @@ use nix::{
     sys::{
         signal::{SigSet, SigmaskHow, Signal, raise},
         signalfd::{SfdFlags, SignalFd},
-        termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr},
+        termios::{
+            FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcflush, tcgetattr,
+            tcsetattr,
+        },
     },
 };
 use std::{
@@ -104,30 +107,8 @@ impl Terminal {
         let mut line = Buffer::new();
         let mut byte = Zeroizing::new([0]);
         loop {
-            let mut ready = [
-                PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
-                PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut ready, PollTimeout::NONE) {
-                Ok(_) => {}
-                Err(Errno::EINTR) => continue,
-                Err(e) => return Err(failed(e)),
-            }
-            if let Some(signal) = signals.next()? {
-                return Ok(End::Signal(signal));
-            }
-            if !ready[0].any().unwrap_or(true) {
-                continue;
-            }
-            let hung_up = ready[0]
-                .revents()
-                .is_none_or(|events| events.contains(PollFlags::POLLHUP));
-            match (&self.0).read(&mut *byte) {
-                Ok(0) if hung_up => return Ok(End::Closed),
-                Ok(0) => continue,
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(failed(e)),
+            if let Some(end) = next_byte(&self.0, signals, &mut byte)? {
+                return Ok(end);
             }
             if !edit(&mut line, byte[0]) {
                 if byte[0] == EOT {
@@ -142,11 +123,132 @@ impl Terminal {
     }
 }
 
+/// A screen of its own, which leaves nothing behind where the terminal scrolls
+/// back to. Dropped, it is cleared, and the terminal is as it was before.
+pub struct Screen {
+    terminal: File,
+    signals: Signals,
+    before: Termios,
+}
+
+/// To the other screen, which is cleared; and back from it.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[2J\x1b[H";
+const LEAVE: &[u8] = b"\x1b[2J\x1b[H\x1b[?1049l";
+const CLEAR: &[u8] = b"\x1b[2J\x1b[H";
+
+impl Terminal {
+    /// Changes to a screen of its own.
+    pub fn screen(&self) -> Result<Screen> {
+        let terminal = self.0.try_clone().map_err(failed)?;
+        let signals = Signals::block()?;
+        let before = tcgetattr(&terminal).map_err(failed)?;
+        let screen = Screen {
+            terminal,
+            signals,
+            before,
+        };
+        screen.enter()?;
+        Ok(screen)
+    }
+}
+
+impl Screen {
+    fn enter(&self) -> Result<()> {
+        Quiet::set(&self.terminal, &self.before)?;
+        (&self.terminal).write_all(ENTER).map_err(failed)
+    }
+
+    fn leave(&self) {
+        // A terminal that is gone needs no restoring.
+        let _ = (&self.terminal).write_all(LEAVE);
+        let _ = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.before);
+    }
+
+    /// Shows `text`, which must not garble the terminal, until a key is pressed,
+    /// and clears it. Keys that were pressed before it was seen don't count.
+    pub fn page(&self, text: &str) -> Result<()> {
+        loop {
+            self.clear()?;
+            tcflush(&self.terminal, FlushArg::TCIFLUSH).map_err(failed)?;
+            (&self.terminal)
+                .write_all(text.as_bytes())
+                .map_err(failed)?;
+            let end = self.key()?;
+            self.clear()?;
+            match end {
+                End::Line(_) => return Ok(()),
+                End::Closed | End::Signal(Signal::SIGINT) => return Err(Error::Interrupted),
+                End::Signal(Signal::SIGTSTP) => {
+                    self.leave();
+                    raise(Signal::SIGSTOP).map_err(failed)?;
+                    self.enter()?;
+                }
+                End::Signal(signal) => {
+                    self.leave();
+                    self.signals.unblock();
+                    // Ends the program, unless the signal is ignored.
+                    raise(signal).map_err(failed)?;
+                    return Err(Error::Interrupted);
+                }
+            }
+        }
+    }
+
+    fn clear(&self) -> Result<()> {
+        (&self.terminal).write_all(CLEAR).map_err(failed)
+    }
+
+    fn key(&self) -> Result<End> {
+        let mut byte = Zeroizing::new([0]);
+        match next_byte(&self.terminal, &self.signals, &mut byte)? {
+            Some(end) => Ok(end),
+            None => Ok(End::Line(Zeroizing::default())),
+        }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 /// How a hidden prompt came to its end.
 enum End {
     Line(Zeroizing<Vec<u8>>),
     Closed,
     Signal(Signal),
+}
+
+/// The next byte that is typed, unless something ends the prompt.
+fn next_byte(mut terminal: &File, signals: &Signals, byte: &mut [u8; 1]) -> Result<Option<End>> {
+    loop {
+        let mut ready = [
+            PollFd::new(terminal.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut ready, PollTimeout::NONE) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(e) => return Err(failed(e)),
+        }
+        if let Some(signal) = signals.next()? {
+            return Ok(Some(End::Signal(signal)));
+        }
+        if !ready[0].any().unwrap_or(true) {
+            continue;
+        }
+        let hung_up = ready[0]
+            .revents()
+            .is_none_or(|events| events.contains(PollFlags::POLLHUP));
+        match terminal.read(byte) {
+            Ok(0) if hung_up => return Ok(Some(End::Closed)),
+            Ok(0) => {}
+            Ok(_) => return Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
 }
 
 /// End of transmission: Ctrl-D.
@@ -182,6 +284,11 @@ struct Quiet<'a> {
 impl<'a> Quiet<'a> {
     fn enter(terminal: &'a File) -> Result<Quiet<'a>> {
         let before = tcgetattr(terminal).map_err(failed)?;
+        Self::set(terminal, &before)?;
+        Ok(Self { terminal, before })
+    }
+
+    fn set(terminal: &File, before: &Termios) -> Result<()> {
         let mut quiet = before.clone();
         // Collecting lines would cut them at 4,095 bytes without a word.
         quiet.local_flags &= !(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON);
@@ -189,8 +296,7 @@ impl<'a> Quiet<'a> {
         // blocked, so that nothing would end the wait.
         quiet.control_chars[SpecialCharacterIndices::VMIN as usize] = 0;
         quiet.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-        tcsetattr(terminal, SetArg::TCSANOW, &quiet).map_err(failed)?;
-        Ok(Self { terminal, before })
+        tcsetattr(terminal, SetArg::TCSANOW, &quiet).map_err(failed)
     }
 }
 
@@ -227,10 +333,16 @@ impl Signals {
     }
 }
 
-impl Drop for Signals {
-    fn drop(&mut self) {
+impl Signals {
+    fn unblock(&self) {
         // Restoring a mask that was in force a moment ago can't fail.
         let _ = self.before.thread_set_mask();
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        self.unblock();
     }
 }
 

@@ -6,6 +6,8 @@
 //! | [`call`]     | one run of a program and what became of it                |
 //! | [`client`]   | a client that speaks the protocol itself                  |
 //! | [`terminal`] | `sv` on a pseudo-terminal                                 |
+//! | [`upkeep`]   | slots, rotation, shares and backups for such a client     |
+//! | [`faults`]   | faults at chosen system calls                             |
 //! | [`large`]    | vaults of any size                                        |
 //! | [`proc`]     | what `/proc` tells about a process                        |
 //! | [`random`]   | reproducible pseudo-random numbers                        |
@@ -14,12 +16,14 @@
 
 pub mod call;
 pub mod client;
+pub mod faults;
 pub mod large;
 pub mod proc;
 pub mod random;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod terminal;
+pub mod upkeep;
 
 pub use call::Call;
 use client::Client;

@@ -1,5 +1,10 @@
 //! At least one message of each variant, as Rust and as the JSON that
 //! describes it to the other languages. The two are written independently.
+//!
+//! An id is a sample's place in its list: new ones go to the end.
+
+mod requests;
+mod responses;
 
 use serde_json::{Value, json};
 use sv_proto::{
@@ -34,6 +39,8 @@ pub enum Body {
 const T1: i64 = 1_777_863_721_007;
 /// 2031-01-01 00:00:00 UTC.
 const T2: i64 = 1_924_992_000_000;
+/// The kinds that had frames when the others were appended.
+const KINDS_OF_OLD: usize = 19;
 /// Not text: NUL, and bytes that UTF-8 never has.
 const BINARY: &[u8] = b"\x00\xff\xfe\r\n\x80end\n";
 
@@ -233,6 +240,7 @@ fn requests() -> Vec<Sample> {
         }),
         json: json!({"vault": hex(b"/srv/v\xe4ult.sv"), "request": "Status"}),
     });
+    requests::append(&mut out);
     out
 }
 
@@ -321,14 +329,7 @@ fn responses() -> Vec<Sample> {
         });
     };
     add("done", 0, Response::Done, json!("Done"));
-    for kind in Kind::ALL {
-        add(
-            &format!("failed-{}", kind.as_str()),
-            0,
-            Response::Failed(Failure::new(*kind, "one line")),
-            json!({"Failed": {"failure": {"kind": format!("{kind:?}"), "message": "one line"}}}),
-        );
-    }
+    failures(&mut add, &Kind::ALL[..KINDS_OF_OLD]);
     statuses(&mut add);
     for (name, already) in [("unlocked", false), ("unlocked-already", true)] {
         add(
@@ -426,7 +427,20 @@ fn responses() -> Vec<Sample> {
             json!({"Verified": {"verified": {"secrets": 2, "revisions": 5, "problems": problems}}}),
         );
     }
+    responses::append(&mut add);
+    failures(&mut add, &Kind::ALL[KINDS_OF_OLD..]);
     out
+}
+
+fn failures(add: &mut impl FnMut(&str, u16, Response, Value), kinds: &[Kind]) {
+    for kind in kinds {
+        add(
+            &format!("failed-{}", kind.as_str()),
+            0,
+            Response::Failed(Failure::new(*kind, "one line")),
+            json!({"Failed": {"failure": {"kind": format!("{kind:?}"), "message": "one line"}}}),
+        );
+    }
 }
 
 fn statuses(add: &mut impl FnMut(&str, u16, Response, Value)) {

@@ -69,6 +69,7 @@ impl Schema {
         } else {
             match kind {
                 "bool" => out.push(u8::from(value.as_bool().unwrap())),
+                "u8" => out.push(u8::try_from(value.as_u64().unwrap()).unwrap()),
                 "u16" => out.extend(
                     u16::try_from(value.as_u64().unwrap())
                         .unwrap()

@@ -1,14 +1,16 @@
-//! Not yet.
+//! A new recovery key, split.
 
-use crate::{errors, state::Agent};
+use crate::{convert, state::Agent};
 use std::rc::Rc;
 use sv_proto::{Response, message::Failure};
 
 pub(super) fn handle(
-    _agent: &Rc<Agent>,
-    _count: u8,
-    _threshold: u8,
-    _now: i64,
+    agent: &Rc<Agent>,
+    count: u8,
+    threshold: u8,
+    now: i64,
 ) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+    let (vault, set) = agent.with(|vault| Ok((vault.id(), vault.deal(count, threshold, now)?)))?;
+    tracing::info!(count, threshold, "a share set was dealt");
+    Ok(Response::Dealing(convert::dealing(vault, set)))
 }

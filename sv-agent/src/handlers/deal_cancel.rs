@@ -1,9 +1,10 @@
-//! Not yet.
+//! Forgets a share set that is not in force.
 
-use crate::{errors, state::Agent};
+use crate::state::Agent;
 use std::rc::Rc;
 use sv_proto::{Response, message::Failure};
 
-pub(super) fn handle(_agent: &Rc<Agent>, _set: &[u8; 16]) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+pub(super) fn handle(agent: &Rc<Agent>, set: &[u8; 16]) -> Result<Response, Failure> {
+    agent.with(|vault| vault.deal_cancel(set))?;
+    Ok(Response::Done)
 }

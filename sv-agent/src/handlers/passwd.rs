@@ -17,7 +17,7 @@ pub(super) async fn handle(
     derivations::to_the_end(async move {
         let key = turn.prove(&agent, old).await?;
         let slot = turn.new_slot(&agent, new).await?;
-        agent.with_ticket(ticket, |vault| vault.change_password(key, slot))?;
+        agent.with_ticket(ticket, |vault| vault.change_password(&key, slot))?;
         tracing::info!("the password was changed");
         Ok(Response::Done)
     })

@@ -1,9 +1,10 @@
-//! Not yet.
+//! A share that waits for its delivery.
 
-use crate::{errors, state::Agent};
+use crate::state::Agent;
 use std::rc::Rc;
-use sv_proto::{Response, message::Failure};
+use sv_proto::{Response, Secret, message::Failure};
 
-pub(super) fn handle(_agent: &Rc<Agent>, _set: &[u8; 16], _index: u8) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+pub(super) fn handle(agent: &Rc<Agent>, set: &[u8; 16], index: u8) -> Result<Response, Failure> {
+    let text = agent.with(|vault| vault.share(set, index))?;
+    Ok(Response::Value(Secret::new(text.as_bytes().to_vec())))
 }

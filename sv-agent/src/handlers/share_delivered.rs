@@ -1,6 +1,6 @@
-//! Not yet.
+//! A share is where it belongs.
 
-use crate::{errors, state::Agent};
+use crate::{convert, state::Agent};
 use std::rc::Rc;
 use sv_proto::{
     Response,
@@ -8,12 +8,15 @@ use sv_proto::{
 };
 
 pub(super) fn handle(
-    _agent: &Rc<Agent>,
-    _set: &[u8; 16],
-    _index: u8,
-    _kind: HolderKind,
-    _holder: String,
-    _now: i64,
+    agent: &Rc<Agent>,
+    set: &[u8; 16],
+    index: u8,
+    kind: HolderKind,
+    holder: String,
+    now: i64,
 ) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+    let holder = (convert::holder_number(kind), holder);
+    let (vault, set) =
+        agent.with(|vault| Ok((vault.id(), vault.share_delivered(set, index, holder, now)?)))?;
+    Ok(Response::Dealing(convert::dealing(vault, set)))
 }

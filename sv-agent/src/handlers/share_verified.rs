@@ -1,14 +1,17 @@
-//! Not yet.
+//! A share was seen where it belongs.
 
-use crate::{errors, state::Agent};
+use crate::{convert, state::Agent};
 use std::rc::Rc;
 use sv_proto::{Response, Secret, message::Failure};
 
 pub(super) fn handle(
-    _agent: &Rc<Agent>,
-    _share: &Secret,
-    _holder: Option<&str>,
-    _now: i64,
+    agent: &Rc<Agent>,
+    share: &Secret,
+    holder: Option<&str>,
+    now: i64,
 ) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+    let share = share.expose();
+    let (vault, set) =
+        agent.with(|vault| Ok((vault.id(), vault.share_verified(share, holder, now)?)))?;
+    Ok(Response::Dealing(convert::dealing(vault, set)))
 }

@@ -1,9 +1,12 @@
-//! Not yet.
+//! One key less.
 
-use crate::{errors, state::Agent};
+use super::slots;
+use crate::state::Agent;
 use std::rc::Rc;
 use sv_proto::{Response, message::Failure};
 
-pub(super) fn handle(_agent: &Rc<Agent>, _slot: &[u8; 16]) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+pub(super) fn handle(agent: &Rc<Agent>, slot: &[u8; 16]) -> Result<Response, Failure> {
+    agent.with(|vault| vault.remove_slot(slot))?;
+    tracing::info!("a slot was removed");
+    slots::handle(agent)
 }

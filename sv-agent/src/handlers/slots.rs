@@ -1,9 +1,12 @@
-//! Not yet.
+//! This node's slots.
 
-use crate::{errors, state::Agent};
+use crate::{convert, state::Agent};
 use std::rc::Rc;
 use sv_proto::{Response, message::Failure};
 
-pub(super) fn handle(_agent: &Rc<Agent>) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+pub(super) fn handle(agent: &Rc<Agent>) -> Result<Response, Failure> {
+    let slots = agent.with(sv_vault_core::Vault::slots)?;
+    Ok(Response::Slots(
+        slots.into_iter().map(convert::slot).collect(),
+    ))
 }

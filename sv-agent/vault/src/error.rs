@@ -38,6 +38,15 @@ pub enum Error {
     /// The password opens no slot.
     #[error("wrong password")]
     WrongPassword,
+    /// The key file or credential opens no slot.
+    #[error("that key opens no slot of this vault")]
+    WrongKey,
+    /// Nothing but shares opens this copy.
+    #[error("this copy has no slots: only shares open it")]
+    NoSlot,
+    /// No such slot.
+    #[error("no such slot")]
+    NoSuchSlot,
     /// Something in the file is not what was written.
     #[error("the vault is damaged or was tampered with: {0}")]
     Damaged(&'static str),
@@ -56,6 +65,27 @@ pub enum Error {
     /// The disk or file is read-only.
     #[error("the vault's disk is read-only; nothing was changed")]
     ReadOnly,
+    /// A rotation is under way.
+    #[error("the vault's keys are being renewed")]
+    Rotating,
+    /// The file was put back to an earlier state.
+    #[error("the vault went back to an earlier state: {0}")]
+    RolledBack(&'static str),
+    /// A share that is not even whole.
+    #[error("{0}")]
+    BadShare(String),
+    /// A share that does not open this vault.
+    #[error("{0}")]
+    WrongShare(String),
+    /// No such share set or share.
+    #[error("{0}")]
+    NoShare(&'static str),
+    /// There is something that would be replaced.
+    #[error("{0}")]
+    InTheWay(&'static str),
+    /// What is asked for makes no sense here.
+    #[error("{0}")]
+    Usage(&'static str),
     /// Written by a newer version.
     #[error("the vault was written by a newer version of sv ({0})")]
     Version(&'static str),
@@ -94,6 +124,12 @@ pub enum ErrorKind {
     Storage,
     Version,
     InUse,
+    Busy,
+    RolledBack,
+    BadShare,
+    WrongShare,
+    NoShare,
+    NoSlot,
     Insecure,
     Gone,
     KeyMemory,
@@ -105,14 +141,22 @@ impl Error {
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::BadName(_) | Self::BadField(_) | Self::BadValue | Self::BadKdf => {
-                ErrorKind::Usage
-            }
+            Self::BadName(_)
+            | Self::BadField(_)
+            | Self::BadValue
+            | Self::BadKdf
+            | Self::Usage(_) => ErrorKind::Usage,
+            Self::Rotating => ErrorKind::Busy,
+            Self::RolledBack(_) => ErrorKind::RolledBack,
+            Self::BadShare(_) => ErrorKind::BadShare,
+            Self::WrongShare(_) => ErrorKind::WrongShare,
+            Self::NoShare(_) => ErrorKind::NoShare,
             Self::NoVault(_) => ErrorKind::NoVault,
             Self::NoSecret => ErrorKind::NoSecret,
             Self::NoRevision => ErrorKind::NoRevision,
-            Self::Exists | Self::VaultExists(_) => ErrorKind::Exists,
-            Self::WrongPassword => ErrorKind::WrongPassword,
+            Self::Exists | Self::VaultExists(_) | Self::InTheWay(_) => ErrorKind::Exists,
+            Self::WrongPassword | Self::WrongKey | Self::NoSlot => ErrorKind::WrongPassword,
+            Self::NoSuchSlot => ErrorKind::NoSlot,
             Self::Damaged(_) => ErrorKind::Damaged,
             Self::Conflict { .. } => ErrorKind::Conflict,
             Self::Storage(_) | Self::Full | Self::ReadOnly => ErrorKind::Storage,

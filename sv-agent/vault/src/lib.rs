@@ -13,14 +13,19 @@
 //! | `objects/`  | revision, body, epoch, slot, entry, tree, manifest             |
 //! | `item`      | what the agent sees: names, fields, items                      |
 //! | `place`     | the file's place: owner, permissions, the lock                 |
+//! | `generation`| the note outside of the vault that shows one put back          |
+//! | `beside`    | files beside the vault: copies made, files to read             |
+//! | `online`    | the open database, and a copy of it under way                  |
 //! | `store`     | SQLite: tables and rows, nothing believed                      |
 //! | `inspect`   | the secrets as bytes, for tests only (feature `inspect`)       |
 //! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, list, verify         |
 #![deny(unsafe_code)]
 
+mod beside;
 mod codec;
 mod crypto;
 mod error;
+mod generation;
 #[cfg(feature = "inspect")]
 pub mod inspect;
 mod item;
@@ -28,17 +33,24 @@ mod kdf;
 mod keymem;
 pub mod limits;
 mod objects;
+mod online;
 mod place;
 mod store;
 mod sys;
 mod vault;
 
 pub use error::{Error, ErrorKind, Result};
+pub use generation::{Generation, Standing};
 pub use item::{Change, Counts, Fields, Filter, Item, RevisionInfo};
 pub use kdf::KdfParams;
 pub use keymem::KeyMemory;
+pub use objects::slot::SlotKind;
 pub use vault::{
     Locked, Vault,
-    slots::{Challenge, NewSlot, SlotKey},
+    deal::{PartInfo, SetInfo},
+    recover::ShareFacts,
+    rotate::{Rotated, Rotation},
+    slots::{Challenge, NewSlot, SlotInfo, SlotKey},
+    standing::StandingInfo,
     verify::Verification,
 };

@@ -49,6 +49,22 @@ pub const KEPT: usize = 2 * PARENTS + HISTORY;
 /// Control objects and slots: far more than a mesh of 1,024 nodes makes.
 pub const CONTROL: usize = 4096;
 
+/// Share sets that are remembered: one in force, one that is not yet.
+pub const DEALINGS: usize = 2;
+
+/// Backups that are remembered.
+pub const BACKUPS: usize = 16;
+
+/// Slots of a node: each one with a password costs a derivation when a wrong
+/// password is tried.
+pub const SLOTS: usize = 16;
+
+/// A key file or credential, in bytes: at least what a random key has.
+pub const KEY_FILE: std::ops::RangeInclusive<usize> = 32..=4096;
+
+/// A slot's label, in bytes.
+pub const LABEL: usize = 64;
+
 /// Argon2id memory in KiB: RFC 9106's second recommendation, and a gibibyte.
 pub const KDF_MEMORY: std::ops::RangeInclusive<u32> = 65_536..=1_048_576;
 
@@ -67,3 +83,17 @@ pub const LOOKED: usize = 10_000;
 
 /// SQLite's page cache, in KiB. The rest is the kernel's cache.
 pub const PAGE_CACHE: i64 = 16 * 1024;
+
+/// A file of the audit log is full above this: reading the newest events walks
+/// through one file, which takes some tens of milliseconds at this size.
+pub const AUDIT_FILE: u64 = 16 * 1024 * 1024;
+
+/// One record of the audit log: the longest names of a rename, and the rest.
+pub const AUDIT_RECORD: usize = 8 * 1024;
+
+/// Disk that is taken ahead for the audit log: a thousand events and more fit
+/// into it after the disk is full.
+pub const AUDIT_AHEAD: u64 = 256 * 1024;
+
+/// No event has a higher number: counting on never overflows.
+pub const AUDIT_SEQ: u64 = 1 << 62;

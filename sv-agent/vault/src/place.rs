@@ -74,6 +74,16 @@ impl Place {
         self.dir.join(&self.name)
     }
 
+    /// Its folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its name in there.
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+
     /// A file beside it: its name with `suffix`.
     pub fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.name.clone();

@@ -2,14 +2,15 @@
 //! they mean: every row that comes out of here is untrusted.
 
 use crate::{
-    Error, Result, limits,
-    objects::{NameTag, RecordId, RevisionId},
+    Error, Result, beside, limits,
+    objects::{NameTag, RecordId, RevisionId, kind},
+    online::{Copied, Db},
     place::Place,
 };
 use nix::fcntl::Flock;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, config::DbConfig,
-    limits::Limit, params,
+    Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig, limits::Limit,
+    params,
 };
 use std::{
     fs::{self, File},
@@ -26,6 +27,22 @@ CREATE TABLE control (type INTEGER NOT NULL, id BLOB NOT NULL, object BLOB NOT N
 CREATE TABLE manifest (id INTEGER PRIMARY KEY, object BLOB NOT NULL) STRICT;
 ";
 
+/// Only ever inside a transaction that takes it out again.
+const STAGED: &str = "CREATE TABLE staged (tag BLOB NOT NULL, record BLOB NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (tag, record)) STRICT, WITHOUT ROWID;";
+
+/// Above the ids of the buckets in use.
+const STAGED_BUCKETS: i64 = 65_536;
+
+// The same schema on both sides lets SQLite copy `staged` as it is.
+const UNSTAGE: &str = "\
+DELETE FROM records;
+INSERT INTO records SELECT * FROM staged;
+DROP TABLE staged;
+DELETE FROM buckets WHERE id < 65536;
+UPDATE buckets SET id = id - 65536;
+DELETE FROM nodes;
+";
+
 /// A control object: its id and bytes.
 pub type Control = (Vec<u8>, Vec<u8>);
 
@@ -37,10 +54,12 @@ pub struct Store {
     place: Place,
     identity: (u64, u64),
     /// Dropped before `lock`, so that nobody else opens a file still in use.
-    db: Option<Connection>,
+    db: Option<Db>,
     /// The WAL holds pages that must not outlive their deletion.
     truncate_pending: bool,
     read_only: bool,
+    /// A transaction that spans several calls is open.
+    long: bool,
     _lock: Option<Flock<File>>,
 }
 
@@ -51,6 +70,23 @@ impl Store {
         place.identity()?;
         let lock = place.lock(note)?;
         Self::open_locked(place, lock)
+    }
+
+    /// Opens a file that is no agent's vault, to read it. Nobody may change it
+    /// meanwhile; it may be removed.
+    pub fn open_copy(path: &Path) -> Result<Self> {
+        let place = Place::new(path, false)?;
+        let mut store = Self {
+            identity: place.identity()?,
+            place,
+            db: None,
+            truncate_pending: false,
+            read_only: true,
+            long: false,
+            _lock: None,
+        };
+        store.connect()?;
+        Ok(store)
     }
 
     /// Makes a new vault at `path`, filled by `fill`, and opens it.
@@ -103,7 +139,7 @@ impl Store {
         db.pragma_update(None, "user_version", limits::VERSION)?;
         let tx = db.transaction()?;
         tx.execute_batch(SCHEMA)?;
-        fill(&Writer { tx: &tx })?;
+        fill(&Writer { db: &tx })?;
         tx.commit()?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.close().map_err(|(_, e)| e)?;
@@ -119,15 +155,22 @@ impl Store {
             db: None,
             truncate_pending: !read_only,
             read_only,
+            long: false,
             _lock: lock,
         };
         store.connect()?;
+        if !store.read_only && beside::clean(&store.place).is_err() {
+            // What can't be removed keeps nobody from the vault, and is tried
+            // again at the next opening.
+            store.truncate_pending |= false;
+        }
         Ok(store)
     }
 
     /// Opens the database. Nothing in it is believed: not even its schema.
     fn connect(&mut self) -> Result<()> {
         self.db = None;
+        self.long = false;
         let file = self.place.file();
         let base = OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = if self.read_only {
@@ -175,7 +218,7 @@ impl Store {
                 return Err(Error::Storage("the database refuses its journal".into()));
             }
         }
-        self.db = Some(db);
+        self.db = Some(Db::new(db));
         match self.truncate() {
             // A full disk must not keep anyone from reading.
             Err(Error::Full) => Ok(()),
@@ -185,7 +228,7 @@ impl Store {
 
     fn db(&self) -> Result<&Connection> {
         self.db
-            .as_ref()
+            .as_deref()
             .ok_or_else(|| Error::Storage("the vault could not be opened again".into()))
     }
 
@@ -197,6 +240,11 @@ impl Store {
         } else {
             Err(Error::Gone(self.place.shown.clone()))
         }
+    }
+
+    /// Whether nothing can be written.
+    pub const fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Whether the database has to be opened again before it is used.
@@ -222,6 +270,9 @@ impl Store {
         if self.read_only || self.place.is_read_only() {
             return Err(Error::ReadOnly);
         }
+        if self.long {
+            return Err(Error::Rotating);
+        }
         self.check_file()?;
         let db = self
             .db
@@ -229,7 +280,7 @@ impl Store {
             .ok_or_else(|| Error::Storage("the vault could not be opened again".into()))?;
         let result = (|| {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = change(&Writer { tx: &tx })?;
+            let value = change(&Writer { db: &tx })?;
             tx.commit()?;
             Ok(value)
         })();
@@ -250,9 +301,99 @@ impl Store {
         }
     }
 
+    /// Begins a transaction that spans several calls, with an empty table
+    /// `staged` like `records`. Reads go on and see what was there before;
+    /// other writes are refused until it ends.
+    pub fn begin(&mut self) -> Result<()> {
+        if self.read_only || self.place.is_read_only() {
+            return Err(Error::ReadOnly);
+        }
+        if self.long {
+            return Err(Error::Rotating);
+        }
+        self.check_file()?;
+        self.db()?.execute_batch("BEGIN IMMEDIATE")?;
+        self.long = true;
+        self.step(|tx| Ok(tx.db.execute_batch(STAGED)?))
+    }
+
+    /// Works in the transaction of [`Store::begin`]. An error ends it, and
+    /// nothing of it remains.
+    pub fn step<T>(&mut self, work: impl FnOnce(&Writer<'_>) -> Result<T>) -> Result<T> {
+        if !self.long {
+            return Err(Error::Storage("the disk failed in between".into()));
+        }
+        let result = self.db().and_then(|db| work(&Writer { db }));
+        if let Err(e) = &result {
+            let storage = matches!(e, Error::Storage(_));
+            self.abort();
+            if storage {
+                self.db = None;
+            }
+        }
+        result
+    }
+
+    /// Commits what [`Store::begin`] began: on the disk when this returns.
+    pub fn commit(&mut self) -> Result<()> {
+        self.step(|tx| Ok(tx.db.execute_batch("COMMIT")?))?;
+        self.long = false;
+        self.truncate_pending = true;
+        self.erase();
+        Ok(())
+    }
+
+    /// Ends the transaction of [`Store::begin`], if one is open, without a change.
+    pub fn abort(&mut self) {
+        if !std::mem::take(&mut self.long) {
+            return;
+        }
+        let Some(db) = &self.db else { return };
+        // After some errors SQLite has rolled back by itself.
+        if !db.is_autocommit() && db.execute_batch("ROLLBACK").is_err() {
+            // Closing the database rolls back as well.
+            self.db = None;
+        }
+    }
+
+    /// Begins to copy the database into `to`; see [`Db::begin_copy`].
+    pub fn begin_copy(&mut self, to: Connection) -> Result<()> {
+        self.check_file()?;
+        match &mut self.db {
+            Some(db) => db.begin_copy(to),
+            None => Err(Error::Storage("the vault could not be opened again".into())),
+        }
+    }
+
+    /// Copies some more pages; `None` if the copy was given up meanwhile.
+    pub fn step_copy(&mut self, pages: i32) -> Result<Option<Copied>> {
+        self.check_file()?;
+        match &mut self.db {
+            Some(db) => db.step_copy(pages),
+            None => Ok(None),
+        }
+    }
+
+    /// Gives a copy up, if one is under way.
+    pub fn end_copy(&mut self) {
+        if let Some(db) = &mut self.db {
+            db.end_copy();
+        }
+    }
+
+    /// Where the vault is.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether a transaction of [`Store::begin`] is open.
+    pub const fn is_long(&self) -> bool {
+        self.long
+    }
+
     /// Moves the WAL into the database and empties it.
     pub fn truncate(&mut self) -> Result<()> {
-        if self.read_only || !self.truncate_pending {
+        if self.read_only || self.long || !self.truncate_pending {
             return Ok(());
         }
         let moved = self
@@ -310,6 +451,12 @@ impl Store {
         Ok(rows)
     }
 
+    /// One control object.
+    pub fn control_object(&self, kind: u8, id: &[u8]) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT object FROM control WHERE type = ?1 AND id = ?2";
+        self.blob(sql, params![kind, id])
+    }
+
     /// A revision's object.
     pub fn revision(&self, id: &RevisionId) -> Result<Option<Vec<u8>>> {
         self.blob("SELECT object FROM revisions WHERE id = ?1", [id])
@@ -325,22 +472,9 @@ impl Store {
 
     /// Every record's row in a bucket, sorted by tag and record: at most `limit`.
     pub fn entries(&self, bucket: u16, limit: usize) -> Result<Vec<Row>> {
-        // A tag's first two bytes number its bucket, so a bucket is a range.
         let sql = "SELECT tag, record, entry FROM records \
                    WHERE tag >= ?1 AND tag < ?2 ORDER BY tag, record LIMIT ?3";
-        let mut end = [0xff_u8; 33];
-        if let Some(next) = bucket.checked_add(1) {
-            end = [0; 33];
-            end[..2].copy_from_slice(&next.to_be_bytes());
-        }
-        // A shorter string sorts before every tag that it begins.
-        let end = if end[32] == 0 { &end[..2] } else { &end[..] };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut query = self.db()?.prepare_cached(sql)?;
-        let rows = query.query_map(params![bucket.to_be_bytes(), end, limit], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        rows(self.db()?, sql, bucket, limit)
     }
 
     /// A node of the tree.
@@ -358,6 +492,22 @@ impl Store {
         Ok(query.query_row(params, |row| row.get(0)).optional()?)
     }
 
+    /// How many nodes, buckets, control objects and manifests are stored.
+    pub fn index_counts(&self) -> Result<[u64; 4]> {
+        let sql = "SELECT (SELECT count(*) FROM nodes), (SELECT count(*) FROM buckets), \
+                   (SELECT count(*) FROM control), (SELECT count(*) FROM manifest)";
+        let mut query = self.db()?.prepare_cached(sql)?;
+        let count = |row: &rusqlite::Row<'_>, at| row.get(at).map(i64::unsigned_abs);
+        Ok(query.query_row([], |row| {
+            Ok([
+                count(row, 0)?,
+                count(row, 1)?,
+                count(row, 2)?,
+                count(row, 3)?,
+            ])
+        })?)
+    }
+
     /// How many revisions and records are stored.
     pub fn row_counts(&self) -> Result<(u64, u64)> {
         let sql = "SELECT (SELECT count(*) FROM revisions), (SELECT count(*) FROM records)";
@@ -370,12 +520,57 @@ impl Store {
 
 /// One transaction's writes.
 pub struct Writer<'a> {
-    tx: &'a Transaction<'a>,
+    db: &'a Connection,
 }
 
 impl Writer<'_> {
     fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize> {
-        Ok(self.tx.prepare_cached(sql)?.execute(params)?)
+        Ok(self.db.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Sets a row of `staged`.
+    pub fn stage(&self, tag: &NameTag, record: &RecordId, entry: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO staged VALUES (?1, ?2, ?3)";
+        self.run(sql, params![tag, record, entry]).map(drop)
+    }
+
+    /// The rows of `staged` in a bucket.
+    pub fn staged(&self, bucket: u16) -> Result<Vec<Row>> {
+        let sql = "SELECT tag, record, entry FROM staged \
+                   WHERE tag >= ?1 AND tag < ?2 ORDER BY tag, record LIMIT ?3";
+        rows(self.db, sql, bucket, usize::MAX)
+    }
+
+    /// Sets a bucket of the tree over `staged`.
+    pub fn stage_bucket(&self, id: u16, leaves: &[u8]) -> Result<()> {
+        let sql = "INSERT INTO buckets VALUES (?1, ?2)";
+        let id = i64::from(id) + STAGED_BUCKETS;
+        self.run(sql, params![id, leaves]).map(drop)
+    }
+
+    /// Puts `staged` and its buckets in the place of records and buckets, and
+    /// takes the nodes out.
+    pub fn unstage(&self) -> Result<()> {
+        Ok(self.db.execute_batch(UNSTAGE)?)
+    }
+
+    /// Puts `staged` over the rows of the same records.
+    pub fn merge_staged(&self) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO records SELECT * FROM staged; DROP TABLE staged;";
+        Ok(self.db.execute_batch(sql)?)
+    }
+
+    /// Takes outbox events out, up to `seq`, see FORMAT.md.
+    pub fn drop_events(&self, seq: u64) -> Result<()> {
+        let sql = "DELETE FROM control WHERE type = ?1 AND id <= ?2";
+        self.run(sql, params![kind::AUDIT, seq.to_be_bytes()])
+            .map(drop)
+    }
+
+    /// Sets a control object, whether there is one or not.
+    pub fn replace_control(&self, kind: u8, id: &[u8], object: &[u8]) -> Result<()> {
+        let sql = "INSERT OR REPLACE INTO control VALUES (?1, ?2, ?3)";
+        self.run(sql, params![kind, id, object]).map(drop)
     }
 
     /// Sets the manifest.
@@ -445,6 +640,23 @@ impl Writer<'_> {
         }
         .map(drop)
     }
+}
+
+/// A tag's first two bytes number its bucket, so a bucket is a range.
+fn rows(db: &Connection, sql: &str, bucket: u16, limit: usize) -> Result<Vec<Row>> {
+    let mut end = [0xff_u8; 33];
+    if let Some(next) = bucket.checked_add(1) {
+        end = [0; 33];
+        end[..2].copy_from_slice(&next.to_be_bytes());
+    }
+    // A shorter string sorts before every tag that it begins.
+    let end = if end[32] == 0 { &end[..2] } else { &end[..] };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut query = db.prepare_cached(sql)?;
+    let rows = query.query_map(params![bucket.to_be_bytes(), end, limit], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// A trigger or view in a doctored file would run with our rights.

@@ -1,8 +1,10 @@
 //! The engine's only unsafe code: memory that the kernel keeps out of swap,
-//! cores and children.
+//! cores and children, and SQLite's online backup, which rusqlite offers only
+//! within one borrow of both databases.
 #![allow(unsafe_code)]
 
 use argon2::Block;
+use rusqlite::{Connection, ffi};
 use std::{
     io,
     ptr::NonNull,
@@ -303,4 +305,68 @@ pub fn scrub_stack() {
     let mut below = [0_u8; 48 * 1024];
     below.zeroize();
     std::hint::black_box(&mut below);
+}
+
+/// SQLite's online backup: one database copied into another while it is in
+/// use. Changes of the source through its own connection are carried over.
+pub struct OnlineBackup {
+    handle: NonNull<ffi::sqlite3_backup>,
+    /// Closed after the handle is finished: fields go after `drop`.
+    _to: Connection,
+}
+
+impl OnlineBackup {
+    /// Begins to copy `from` into `to`, over whatever is there.
+    pub fn new(from: &Connection, to: Connection) -> rusqlite::Result<Self> {
+        // SAFETY: both handles are of open connections, and the names are
+        // literals. SQLite refuses to close a connection that has an unfinished
+        // backup, so the handle outlives neither: `from` stays allocated even
+        // if it is dropped first, and `to` is this value's own, in which
+        // nobody else can use it meanwhile.
+        let handle = unsafe {
+            let main = c"main".as_ptr();
+            ffi::sqlite3_backup_init(to.handle(), main, from.handle(), main)
+        };
+        match NonNull::new(handle) {
+            Some(handle) => Ok(Self { handle, _to: to }),
+            None => Err(failure(ffi::SQLITE_CANTOPEN)),
+        }
+    }
+
+    /// Copies `pages` more; `None` if the source is in the middle of a
+    /// transaction, otherwise whether that was all.
+    pub fn step(&mut self, pages: i32) -> rusqlite::Result<Option<bool>> {
+        // SAFETY: the handle is valid until it is finished in `drop`.
+        match unsafe { ffi::sqlite3_backup_step(self.handle.as_ptr(), pages) } {
+            ffi::SQLITE_OK => Ok(Some(false)),
+            ffi::SQLITE_DONE => Ok(Some(true)),
+            ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Ok(None),
+            code => Err(failure(code)),
+        }
+    }
+
+    /// Pages that are copied, and all of them, as of the last step.
+    pub fn progress(&self) -> (u64, u64) {
+        // SAFETY: as in `step`.
+        let (left, all) = unsafe {
+            (
+                ffi::sqlite3_backup_remaining(self.handle.as_ptr()),
+                ffi::sqlite3_backup_pagecount(self.handle.as_ptr()),
+            )
+        };
+        let all = u64::from(all.unsigned_abs());
+        (all.saturating_sub(left.unsigned_abs().into()), all)
+    }
+}
+
+impl Drop for OnlineBackup {
+    fn drop(&mut self) {
+        // SAFETY: finished once, here, before `_to` is closed. The result only
+        // repeats what the last step said.
+        unsafe { ffi::sqlite3_backup_finish(self.handle.as_ptr()) };
+    }
+}
+
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
 }

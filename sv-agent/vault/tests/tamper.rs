@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 use sv_vault_core::{
-    Change, Error, ErrorKind, Fields, KdfParams, KeyMemory, Locked, NewSlot, Result, Vault,
+    Change, Error, ErrorKind, Fields, KdfParams, KeyMemory, Locked, NewSlot, SlotKind, Result, Vault,
 };
 use tempfile::TempDir;
 
@@ -65,7 +65,7 @@ impl Bench {
 
     fn unlock(&self, path: &Path) -> Result<Vault> {
         let mut locked = Locked::open(path, "test")?;
-        let key = locked.challenge()?.derive(b"password", &self.memory)?;
+        let key = locked.challenge()?.derive(SlotKind::Password, b"password", &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
 

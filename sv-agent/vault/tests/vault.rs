@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use sv_vault_core::{
-    Change, Error, Fields, Filter, KdfParams, KeyMemory, Locked, NewSlot, Result, Vault,
+    Change, Error, Fields, Filter, KdfParams, KeyMemory, Locked, NewSlot, Result, SlotKind, Vault,
 };
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ impl Bench {
 
     fn unlock(&self, password: &[u8]) -> Result<Vault> {
         let mut locked = Locked::open(&self.path, "test")?;
-        let key = locked.challenge()?.derive(password, &self.memory)?;
+        let key = locked.challenge()?.derive(SlotKind::Password, password, &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
 }
@@ -302,9 +302,9 @@ fn passwords() -> Result<()> {
     let bench = Bench::new();
     let mut vault = bench.create()?;
     vault.add("kept", b"value", &Fields::default(), 0)?;
-    let old = vault.challenge()?.derive(b"password", &bench.memory)?;
+    let old = vault.challenge()?.derive(SlotKind::Password, b"password", &bench.memory)?;
     let new = NewSlot::derive(b"\x00new\xff", KdfParams::default(), &bench.memory)?;
-    vault.change_password(old, new)?;
+    vault.change_password(&old, new)?;
     assert_eq!(&*vault.get("kept", None)?, b"value");
     drop(vault.lock());
     assert!(matches!(

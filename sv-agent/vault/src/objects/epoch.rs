@@ -24,11 +24,18 @@ pub struct Member {
 }
 
 /// The recovery key's part in an epoch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recovery {
     pub set: [u8; 16],
     pub opening: [u8; 32],
     pub signing: [u8; 32],
+}
+
+impl Recovery {
+    /// As a recipient of wraps, and as a signer.
+    pub fn id(&self) -> NodeId {
+        node_id(&self.signing)
+    }
 }
 
 /// Membership, and the commitment of one epoch key.
@@ -86,9 +93,9 @@ impl Epoch {
         Ok((id, object))
     }
 
-    /// Reads an object and computes its id; checks the signature if the signer
-    /// is a member, as in a genesis epoch.
-    pub fn parse(object: &[u8]) -> Result<(EpochId, Self)> {
+    /// Reads an object and computes its id. Who may have signed it, its parents
+    /// say: see `vault/chain.rs`.
+    pub fn parse(object: &[u8]) -> Result<(EpochId, Self, Signature)> {
         let (signed, signature) = object.split_last_chunk::<64>().ok_or(MALFORMED)?;
         let mut r = Reader(signed);
         r.prefix(kind::EPOCH, 0)?;
@@ -135,11 +142,21 @@ impl Epoch {
             signer,
         };
         let id = crypto::hash("sv1/id/epoch", &[signed]);
-        let admin = (epoch.members.iter())
-            .find(|m| m.role == ADMIN && node_id(&m.signing) == signer)
-            .ok_or(Error::Damaged("an epoch is signed by no admin"))?;
-        crypto::verify(&admin.signing, "sv1/sig/epoch", &id, signature)?;
-        Ok((id, epoch))
+        Ok((id, epoch, Signature(*signature)))
+    }
+
+    /// The key that may sign the successors of this epoch as `signer`: an
+    /// admin's, or the recovery key.
+    pub fn signing_key(&self, signer: &NodeId) -> Option<&[u8; 32]> {
+        let admins = self.members.iter().filter(|m| m.role == ADMIN);
+        let keys = admins.map(|m| &m.signing);
+        keys.chain(self.recovery.iter().map(|r| &r.signing))
+            .find(|key| node_id(key) == *signer)
+    }
+
+    /// The member with that id.
+    pub fn member(&self, node: &NodeId) -> Option<&Member> {
+        self.members.iter().find(|m| node_id(&m.signing) == *node)
     }
 
     /// The id of the vault that the genesis epoch `object` founds.
@@ -151,6 +168,16 @@ impl Epoch {
     /// Whether this epoch founds a vault.
     pub fn is_genesis(&self) -> bool {
         self.parents.is_empty() && self.number == 1 && self.vault == [0; 16]
+    }
+}
+
+/// The signature of an epoch, not checked yet.
+pub struct Signature([u8; 64]);
+
+impl Signature {
+    /// Whether it is that of `signing` on the epoch `id`.
+    pub fn verify(&self, id: &EpochId, signing: &[u8; 32]) -> Result<()> {
+        crypto::verify(signing, "sv1/sig/epoch", id, &self.0)
     }
 }
 
@@ -173,6 +200,11 @@ impl EpochKey {
     pub fn wrap_key(&self, vault: &VaultId, revision: &[u8; 32]) -> Result<crypto::Key32> {
         crypto::expand(self.0.expose(), "sv1/epoch/wrap", &[vault, revision])
     }
+
+    /// The key that wraps one journal key.
+    pub fn journal_key(&self, vault: &VaultId, journal: &[u8; 16]) -> Result<crypto::Key32> {
+        crypto::expand(self.0.expose(), "sv1/epoch/journal", &[vault, journal])
+    }
 }
 
 const HPKE: &str = "sv1/hpke/epoch";
@@ -182,18 +214,19 @@ pub fn wrap_control_id(epoch: &EpochId, recipient: &NodeId) -> Vec<u8> {
     [epoch.as_slice(), recipient].concat()
 }
 
-/// Seals an epoch key to one member.
+/// Seals an epoch key to one member, or to the recovery key.
 pub fn seal_wrap(
     hedge: &[u8; 32],
     epoch: &EpochId,
-    member: &Member,
+    recipient: &NodeId,
+    opening: &[u8; 32],
     key: &[u8; 32],
 ) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(132);
     out.put(&codec::prefix(kind::EPOCH_WRAP, 0));
     out.put(epoch);
-    out.put(&node_id(&member.signing));
-    let (enc, sealed) = crypto::hpke_seal(hedge, &member.opening, HPKE, &out, key)?;
+    out.put(recipient);
+    let (enc, sealed) = crypto::hpke_seal(hedge, opening, HPKE, &out, key)?;
     out.put(&enc);
     out.put(&sealed);
     Ok(out)

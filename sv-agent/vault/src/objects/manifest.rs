@@ -20,6 +20,8 @@ pub struct Manifest {
     pub epoch: EpochId,
     pub control: [u8; 32],
     pub slots: [u8; 32],
+    /// The last event of the audit log when this was written.
+    pub audit: (u64, [u8; 32]),
 }
 
 const LABEL: &str = "sv1/sig/manifest";
@@ -38,11 +40,21 @@ impl Manifest {
         out.put(&self.epoch);
         out.put(&self.control);
         out.put(&self.slots);
-        // Rotation state, audit sequence, audit head: nothing yet.
-        out.put(&[0; 1 + 8 + 32]);
+        // Rotation state: a rotation is one transaction and leaves none.
+        out.put(&[0]);
+        out.put(&self.audit.0.to_le_bytes());
+        out.put(&self.audit.1);
         let signature = crypto::sign(seed, LABEL, &out);
         out.put(&signature);
         out
+    }
+
+    /// Which node signed an object, by its own account.
+    pub fn claimed_node(object: &[u8]) -> Result<NodeId> {
+        let mut r = Reader(object);
+        r.prefix(kind::MANIFEST, 0)?;
+        r.array::<16>()?;
+        r.array()
     }
 
     /// Reads an object; the signature is that of `signing`.
@@ -50,7 +62,7 @@ impl Manifest {
         let (signed, signature) = object.split_last_chunk::<64>().ok_or(MALFORMED)?;
         let mut r = Reader(signed);
         r.prefix(kind::MANIFEST, 0)?;
-        let manifest = Self {
+        let mut manifest = Self {
             vault: r.array()?,
             node: r.array()?,
             generation: r.u64()?,
@@ -61,11 +73,13 @@ impl Manifest {
             epoch: r.array()?,
             control: r.array()?,
             slots: r.array()?,
+            audit: (0, [0; 32]),
         };
         crypto::verify(signing, LABEL, signed, signature)?;
-        if r.array::<41>()? != [0; 41] {
-            return Err(Error::Version("rotation or audit state"));
+        if r.u8()? != 0 {
+            return Err(Error::Version("rotation state"));
         }
+        manifest.audit = (r.u64()?, r.array()?);
         r.end()?;
         Ok(manifest)
     }

@@ -4,8 +4,11 @@
 pub mod body;
 pub mod entry;
 pub mod epoch;
+pub mod journal;
+pub mod local;
 pub mod manifest;
 pub mod revision;
+pub mod share_set;
 pub mod slot;
 pub mod tree;
 
@@ -29,6 +32,10 @@ pub mod kind {
     pub const EPOCH_WRAP: u8 = 3;
     pub const SLOT: u8 = 5;
     pub const MANIFEST: u8 = 6;
+    pub const SHARE_SET: u8 = 7;
+    pub const LOCAL: u8 = 10;
+    pub const AUDIT: u8 = 11;
+    pub const JOURNAL: u8 = 12;
 }
 
 /// `node id`, FORMAT.md §2.

@@ -3,30 +3,50 @@
 //! | module   | holds                                              |
 //! |----------|----------------------------------------------------|
 //! | `slots`  | passwords to keys                                  |
-//! | `keys`   | the node's keys, the epochs                        |
+//! | `keys`   | the node's keys, the epochs in use                 |
+//! | `chain`  | all epochs, and who may sign what                  |
+//! | `control`| control objects: changing them, this node's notes  |
+//! | `journal`| the keys of the audit log                          |
+//! | `rekey`  | new keys for everything, in one transaction        |
+//! | `rotate` | that, by the owner of the keys                     |
+//! | `recover`| that, by the holders of shares                     |
+//! | `deal`   | share sets                                         |
 //! | `path`   | the tree: proving what is there and what is not    |
 //! | `read`   | get, show, history                                 |
 //! | `write`  | add, update, delete, rename, revert                |
 //! | `names`  | list and search                                    |
 //! | `verify` | everything against everything                      |
 
+mod chain;
+mod control;
+pub mod deal;
+mod events;
+mod journal;
 mod keys;
 mod names;
 mod path;
 mod read;
+pub mod recover;
+mod rekey;
+pub mod rotate;
 pub mod slots;
+pub mod standing;
 pub mod verify;
+mod view;
 mod write;
 
 use crate::{
     Counts, Error, KeyMemory, Result,
-    objects::{VaultId, epoch::Epoch, kind, manifest::Manifest},
-    store::Store,
+    objects::{VaultId, kind, manifest::Manifest},
+    store::{Store, Writer},
     sys,
 };
+use chain::Chain;
+use journal::Journal;
 use keys::{Epochs, NodeKeys};
 use names::Names;
 use path::Tree;
+use rekey::After;
 use slots::{Challenge, NewSlot, SlotKey};
 use std::path::Path;
 
@@ -39,11 +59,17 @@ pub struct Locked {
 /// An unlocked vault.
 pub struct Vault {
     store: Store,
+    memory: KeyMemory,
     keys: NodeKeys,
     epochs: Epochs,
+    /// None only on a disk that can't be written.
+    journal: Option<Journal>,
     manifest: Manifest,
     tree: Tree,
     names: Option<Names>,
+    /// After a rotation whose commit failed: the keys that it would have
+    /// brought, until the disk tells.
+    unsure: Option<Box<After>>,
 }
 
 impl Locked {
@@ -54,15 +80,7 @@ impl Locked {
     }
 
     fn from_store(store: Store) -> Result<Self> {
-        let mut id = None;
-        for (_, object) in store.control(kind::EPOCH)? {
-            if Epoch::parse(&object)?.1.is_genesis()
-                && id.replace(Epoch::vault_id(&object)?).is_some()
-            {
-                return Err(Error::Damaged("the vault has two beginnings"));
-            }
-        }
-        let id = id.ok_or(Error::Damaged("the vault has no first epoch"))?;
+        let id = Chain::read(&store)?.vault;
         Ok(Self { store, id })
     }
 
@@ -99,14 +117,9 @@ impl Locked {
         sys::scrub_stack();
         self.store.erase();
         match opened {
-            Ok((keys, epochs, manifest)) => Ok(Vault {
-                store: self.store,
-                keys,
-                epochs,
-                tree: Tree::new(manifest.root),
-                manifest,
-                names: None,
-            }),
+            Ok((keys, epochs, manifest)) => {
+                Vault::begin(self.store, memory, keys, epochs, manifest)
+            }
             Err(e) => Err((self, e)),
         }
     }
@@ -153,8 +166,11 @@ impl Vault {
     fn found(path: &Path, note: &str, slot: &NewSlot, memory: &KeyMemory) -> Result<Self> {
         let mut node_key = crate::crypto::random::<32>()?;
         let keys = NodeKeys::derive(memory, &mut node_key)?;
-        let (id, epochs, founding) = Epochs::found(memory, &keys)?;
+        let (id, epochs, mut objects) = Epochs::found(memory, &keys)?;
         let hedge = keys.hedge.expose();
+        let (journal, object) =
+            Journal::new(memory, &id, 1, &epochs.head, epochs.key(&epochs.head)?)?;
+        objects.push((kind::JOURNAL, (journal.id.to_vec(), object)));
         let (slot_id, slot) = slot.seal(hedge, &id, &keys.node, keys.node_key.expose())?;
         let manifest = Manifest {
             vault: id,
@@ -165,23 +181,54 @@ impl Vault {
             live: 0,
             root: crate::objects::tree::EMPTY,
             epoch: epochs.head,
-            control: founding.digest(),
+            control: keys::control_digest_of(objects.iter().map(|(_, (_, o))| o.as_slice())),
             slots: keys::slots_digest_of([slot.as_slice()].into_iter()),
+            audit: (0, [0; 32]),
         };
         let store = Store::create(path, note, |tx| {
-            tx.control(kind::EPOCH, &epochs.head, &founding.epoch)?;
-            tx.control(kind::EPOCH_WRAP, &founding.wrap_id, &founding.wrap)?;
+            for (kind, (id, object)) in &objects {
+                tx.control(*kind, id, object)?;
+            }
             tx.control(kind::SLOT, &slot_id, &slot)?;
             tx.manifest(&manifest.seal(keys.signing.expose()))
         })?;
         Ok(Self {
             store,
+            memory: memory.clone(),
             keys,
             epochs,
+            journal: Some(journal),
             tree: Tree::new(manifest.root),
             manifest,
             names: None,
+            unsure: None,
         })
+    }
+
+    /// With all keys at hand.
+    #[allow(clippy::result_large_err)]
+    fn begin(
+        store: Store,
+        memory: &KeyMemory,
+        keys: NodeKeys,
+        epochs: Epochs,
+        manifest: Manifest,
+    ) -> std::result::Result<Self, (Locked, Error)> {
+        let mut vault = Self {
+            store,
+            memory: memory.clone(),
+            keys,
+            epochs,
+            journal: None,
+            tree: Tree::new(manifest.root),
+            manifest,
+            names: None,
+            unsure: None,
+        };
+        match vault.open_journal() {
+            Ok(()) => Ok(vault),
+            Err(e) => Err((vault.lock(), e)),
+        }
     }
 
     /// Wipes the keys and everything decrypted, and empties the WAL as far as
@@ -192,12 +239,14 @@ impl Vault {
             mut store,
             keys,
             epochs,
+            journal,
             manifest,
             names,
             ..
         } = self;
-        drop((keys, epochs, names));
+        drop((keys, epochs, journal, names));
         sys::scrub_stack();
+        store.abort();
         store.erase_later();
         store.erase();
         Locked {
@@ -212,12 +261,6 @@ impl Vault {
         self.manifest.vault
     }
 
-    /// What a password is tried against.
-    pub fn challenge(&mut self) -> Result<Challenge> {
-        self.ready()?;
-        Challenge::read(&self.store)
-    }
-
     /// [`Error::Gone`] if the file vanished or was replaced.
     pub fn check_file(&self) -> Result<()> {
         self.store.check_file()
@@ -229,49 +272,38 @@ impl Vault {
         Counts {
             secrets: self.manifest.live,
             revisions: self.manifest.objects,
-            epoch: self.epochs.number,
+            epoch: self.epochs.current.number,
         }
     }
 
-    /// Replaces the slot that `old` opened by `new`. Nothing else changes, and
-    /// whoever has a copy of the file from before opens it with the old password.
-    pub fn change_password(&mut self, old: SlotKey, new: NewSlot) -> Result<()> {
-        let result = self.replace_slot(&old, &new);
-        sys::scrub_stack();
-        result
+    /// Before a write: [`Vault::ready`], and nothing speaks against it.
+    fn writable(&mut self) -> Result<()> {
+        self.ready()?;
+        if self.store.is_long() {
+            return Err(Error::Rotating);
+        }
+        Ok(())
     }
 
-    fn replace_slot(&mut self, old: &SlotKey, new: &NewSlot) -> Result<()> {
-        self.ready()?;
-        // The old password must still open its slot.
-        self.challenge()?.open(old)?;
-        let (id, object) = new.seal(
-            self.keys.hedge.expose(),
-            &self.manifest.vault,
-            &self.keys.node,
-            self.keys.node_key.expose(),
-        )?;
-        let mut slots = self.store.control(kind::SLOT)?;
-        slots.retain(|(id, _)| id.as_slice() != old.slot());
-        let others = slots.iter().map(|(_, object)| object.as_slice());
+    /// One transaction: `change`, and the manifest over what it leaves. Nothing
+    /// in memory moves before it is on the disk.
+    fn transact(
+        &mut self,
+        manifest: Manifest,
+        erase: bool,
+        change: impl FnOnce(&Writer<'_>) -> Result<()>,
+    ) -> Result<()> {
         let manifest = Manifest {
             generation: self.manifest.generation + 1,
-            slots: keys::slots_digest_of(others.chain([object.as_slice()])),
-            ..self.manifest.clone()
+            ..manifest
         };
-        let sealed = manifest.seal(self.keys.signing.expose());
-        self.store.write(true, |tx| {
-            tx.drop_control(kind::SLOT, old.slot())?;
-            tx.control(kind::SLOT, &id, &object)?;
-            tx.manifest(&sealed)
+        let signed = manifest.seal(self.keys.signing.expose());
+        self.store.write(erase, |tx| {
+            change(tx)?;
+            tx.manifest(&signed)
         })?;
         self.manifest = manifest;
-        // Until the WAL is empty, the old slot is still on the disk.
-        self.store.truncate().map_err(|e| {
-            Error::Storage(format!(
-                "the password is changed, but its old slot is not erased yet: {e}"
-            ))
-        })
+        Ok(())
     }
 
     /// Before every operation: the file is still ours, and after an error of
@@ -283,6 +315,12 @@ impl Vault {
             return Ok(());
         }
         self.store.reconnect()?;
+        if let Some(after) = self.unsure.take() {
+            let stored = Manifest::open(&self.store.manifest()?, &after.keys.signing_public);
+            if stored.is_ok_and(|stored| stored == after.manifest) {
+                return self.adopt(*after);
+            }
+        }
         let manifest = read_manifest(&self.store, &self.keys, &self.manifest.vault)?;
         let (old, new) = (self.manifest.generation, manifest.generation);
         if new < old || new > old + 1 || (new == old && manifest != self.manifest) {

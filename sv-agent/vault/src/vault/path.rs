@@ -107,6 +107,50 @@ impl Staged {
     }
 }
 
+/// A tree made at once from the hashes of all buckets.
+pub struct Whole {
+    root: [u8; 32],
+    nodes: Vec<(i64, Children)>,
+}
+
+impl Whole {
+    /// The nodes over 65,536 buckets.
+    pub fn new(buckets: &[[u8; 32]]) -> Result<Self> {
+        let mut nodes = Vec::new();
+        let mut below = buckets.to_vec();
+        for level in (0..LEVELS).rev() {
+            let (parents, rest) = below.as_chunks::<16>();
+            if !rest.is_empty() {
+                return Err(WRONG);
+            }
+            let mut hashes = Vec::with_capacity(parents.len());
+            for (index, children) in parents.iter().enumerate() {
+                let index = u16::try_from(index).map_err(|_| WRONG)?;
+                if *children != NO_CHILDREN {
+                    nodes.push((tree::node_key(level, index), *children));
+                }
+                hashes.push(tree::node_hash(level, children));
+            }
+            below = hashes;
+        }
+        match below.as_slice() {
+            [root] => Ok(Self { root: *root, nodes }),
+            _ => Err(WRONG),
+        }
+    }
+
+    /// Its root.
+    pub const fn root(&self) -> [u8; 32] {
+        self.root
+    }
+
+    /// Writes its nodes, where there are none.
+    pub fn write(&self, tx: &Writer<'_>) -> Result<()> {
+        (self.nodes.iter())
+            .try_for_each(|(key, children)| tx.node(*key, Some(children.as_flattened())))
+    }
+}
+
 fn read_node(store: &Store, level: u8, index: u16, expected: &[u8; 32]) -> Result<Children> {
     let children = match store.node(tree::node_key(level, index))? {
         Some(bytes) => tree::parse_node(&bytes)?,

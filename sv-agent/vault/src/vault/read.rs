@@ -1,14 +1,17 @@
 //! Reading secrets: each answer is proven against the manifest first.
 
-use super::{Vault, path};
+use super::{
+    Vault, path,
+    view::{View, kept},
+};
 use crate::{
     Error, Item, Result, RevisionInfo,
     item::check_name,
     objects::{
-        NameTag, RevisionId,
-        body::{Body, Op},
-        entry::{Entry, Kept, Metadata},
-        revision::{Header, Revision},
+        RevisionId,
+        body::Op,
+        entry::{Entry, Metadata},
+        revision::Revision,
     },
     sys,
 };
@@ -20,13 +23,6 @@ pub(super) struct Found {
     pub metadata: Metadata,
     /// The head that the metadata belongs to.
     pub head: RevisionId,
-}
-
-/// A revision, read and decrypted.
-pub(super) struct Opened {
-    pub header: Header,
-    pub id: RevisionId,
-    pub body: Body,
 }
 
 impl Vault {
@@ -60,7 +56,9 @@ impl Vault {
         let (found, opened) = match rev {
             None => {
                 let found = self.live(name)?;
-                let opened = self.open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
+                let opened = self
+                    .view()
+                    .open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
                 if opened.body.name != name {
                     return Err(Error::Damaged("a secret has another name inside"));
                 }
@@ -68,7 +66,7 @@ impl Vault {
             }
             Some(rev) => {
                 let found = self.newest(name)?;
-                let opened = self.open_rev(&found.entry, rev)?;
+                let opened = self.view().open_rev(&found.entry, rev)?;
                 (found, opened)
             }
         };
@@ -97,7 +95,7 @@ impl Vault {
         let entry = self.newest(name)?.entry;
         let mut all = Vec::with_capacity(entry.kept.len());
         for kept in &entry.kept {
-            let opened = self.open_kept(&entry, kept)?;
+            let opened = self.view().open_kept(&entry, kept)?;
             all.push((opened.header.lc, kept.head, opened));
         }
         all.sort_by_key(|(lc, _, o)| std::cmp::Reverse((o.header.generation, *lc, o.id)));
@@ -133,7 +131,7 @@ impl Vault {
         let mut best: Option<(bool, u64, Found)> = None;
         for found in self.find(name)? {
             let live = found.metadata.op == Op::Put;
-            let object = self.object(&found.head)?;
+            let object = self.view().object(&found.head)?;
             let lc = Revision::parse(&object, &found.head)?.header.lc;
             if best.as_ref().is_none_or(|(l, c, _)| (live, lc) > (*l, *c)) {
                 best = Some((live, lc, found));
@@ -148,7 +146,7 @@ impl Vault {
         let bucket = self.tree.bucket(&self.store, path::bucket_of(&tag))?;
         let mut all = Vec::new();
         for leaf in bucket.of(&tag) {
-            let entry = self.entry(tag, leaf.record, &leaf.hash)?;
+            let entry = self.view().entry(tag, leaf.record, &leaf.hash)?;
             let found = self.open_entry(entry)?;
             if found.metadata.name != name {
                 return Err(Error::Damaged("a secret has another name inside"));
@@ -158,23 +156,9 @@ impl Vault {
         Ok(all)
     }
 
-    /// A record's row, which must be the one of its leaf.
-    pub(super) fn entry(&self, tag: NameTag, record: [u8; 16], leaf: &[u8; 32]) -> Result<Entry> {
-        let bytes = self
-            .store
-            .entry(&tag, &record)?
-            .ok_or(Error::Damaged("a record is missing"))?;
-        let entry = Entry::parse(tag, record, &bytes)?;
-        if entry.leaf()? == *leaf {
-            Ok(entry)
-        } else {
-            Err(Error::Damaged("a record is not the one of the manifest"))
-        }
-    }
-
     /// Decrypts an entry's metadata.
     pub(super) fn open_entry(&self, entry: Entry) -> Result<Found> {
-        let head = self.chosen_head(&entry)?;
+        let head = self.view().chosen_head(&entry)?;
         let keys = self.keys.metadata(&self.manifest.vault);
         Ok(Found {
             metadata: entry.open_metadata(&keys, &head)?,
@@ -183,74 +167,12 @@ impl Vault {
         })
     }
 
-    /// The head with the highest (lc, id).
-    fn chosen_head(&self, entry: &Entry) -> Result<RevisionId> {
-        let mut heads = entry.heads();
-        let first = heads.next().ok_or(Error::Damaged("a record has no head"))?;
-        let Some(second) = heads.next() else {
-            return Ok(first.id);
-        };
-        let mut best = (0, [0; 32]);
-        for kept in [first, second].into_iter().chain(heads) {
-            let object = self.object(&kept.id)?;
-            let lc = Revision::parse(&object, &kept.id)?.header.lc;
-            best = best.max((lc, kept.id));
+    /// For reading records.
+    pub(super) const fn view(&self) -> View<'_> {
+        View {
+            store: &self.store,
+            epochs: &self.epochs,
+            manifest: &self.manifest,
         }
-        Ok(best.1)
     }
-
-    /// The bytes of a revision, for [`Revision::parse`].
-    pub(super) fn object(&self, id: &RevisionId) -> Result<Vec<u8>> {
-        self.store
-            .revision(id)?
-            .ok_or(Error::Damaged("a revision is missing"))
-    }
-
-    /// Decrypts one kept revision of a record.
-    pub(super) fn open_kept(&self, entry: &Entry, kept: &Kept) -> Result<Opened> {
-        let object = self.object(&kept.id)?;
-        let revision = Revision::parse(&object, &kept.id)?;
-        self.open_revision(entry, kept, &revision)
-    }
-
-    pub(super) fn open_revision(
-        &self,
-        entry: &Entry,
-        kept: &Kept,
-        revision: &Revision<'_>,
-    ) -> Result<Opened> {
-        let vault = &self.manifest.vault;
-        if revision.header.vault != *vault || revision.header.record != entry.record {
-            return Err(Error::Damaged("a revision is of another record"));
-        }
-        let dek = self
-            .epochs
-            .unwrap(vault, &kept.id, &kept.epoch, &kept.wrap)?;
-        Ok(Opened {
-            body: revision.open(&dek)?,
-            id: revision.id,
-            header: revision.header.clone(),
-        })
-    }
-
-    /// The revision number `rev` of a record.
-    pub(super) fn open_rev(&self, entry: &Entry, rev: u64) -> Result<Opened> {
-        for kept in &entry.kept {
-            let object = self.object(&kept.id)?;
-            let revision = Revision::parse(&object, &kept.id)?;
-            if revision.header.generation == rev {
-                return self.open_revision(entry, kept, &revision);
-            }
-        }
-        Err(Error::NoRevision)
-    }
-}
-
-/// The kept revision with that id.
-pub(super) fn kept<'a>(entry: &'a Entry, id: &RevisionId) -> Result<&'a Kept> {
-    entry
-        .kept
-        .iter()
-        .find(|k| k.id == *id)
-        .ok_or(Error::Damaged("a head is missing"))
 }

@@ -89,7 +89,7 @@ impl Vault {
     fn verify_record(&self, state: &mut Verification, leaf: &Leaf) -> Result<()> {
         state.records += 1;
         let shown = format!("record {}", hex(&leaf.record));
-        let entry = self.entry(leaf.tag, leaf.record, &leaf.hash);
+        let entry = self.view().entry(leaf.tag, leaf.record, &leaf.hash);
         let Some(entry) = told(state, &shown, entry)? else {
             return Ok(());
         };
@@ -105,8 +105,8 @@ impl Vault {
             state.problem(format!("{shown}: the heads are not those of its revisions"));
         }
         let found = self.open_entry(entry).and_then(|found| {
-            let kept = super::read::kept(&found.entry, &found.head)?;
-            let opened = self.open_kept(&found.entry, kept)?;
+            let kept = super::view::kept(&found.entry, &found.head)?;
+            let opened = self.view().open_kept(&found.entry, kept)?;
             let (inner, outer) = (&opened.body, &found.metadata);
             let same = inner.name == outer.name
                 && inner.op == outer.op
@@ -131,11 +131,11 @@ impl Vault {
     }
 
     fn verify_revision(&self, entry: &Entry, id: &RevisionId) -> Result<Header> {
-        let object = self.object(id)?;
+        let object = self.view().object(id)?;
         let revision = Revision::parse(&object, id)?;
         revision.verify(self.epochs.author(&revision.header.author)?)?;
-        let kept = super::read::kept(entry, id)?;
-        Ok(self.open_revision(entry, kept, &revision)?.header)
+        let kept = super::view::kept(entry, id)?;
+        Ok(self.view().open_revision(entry, kept, &revision)?.header)
     }
 
     fn verify_sums(&self, state: &mut Verification) -> Result<()> {

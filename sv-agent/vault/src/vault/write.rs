@@ -1,9 +1,6 @@
 //! Writing secrets: every change is a new revision, and one transaction.
 
-use super::{
-    Vault, path,
-    read::{Found, kept},
-};
+use super::{Vault, path, read::Found, view::kept};
 use crate::{
     Change, Error, Fields, Result, crypto,
     item::check_name,
@@ -108,7 +105,11 @@ impl Vault {
             let fields = found.metadata.fields.changed(change).checked()?;
             let opened = match value {
                 Some(_) => None,
-                None => Some(vault.open_kept(&found.entry, kept(&found.entry, &found.head)?)?),
+                None => Some(
+                    vault
+                        .view()
+                        .open_kept(&found.entry, kept(&found.entry, &found.head)?)?,
+                ),
             };
             let value = match (&opened, value) {
                 (_, Some(value)) => value,
@@ -156,7 +157,9 @@ impl Vault {
             if old == new || vault.exists(new)? {
                 return Err(Error::Exists);
             }
-            let opened = vault.open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
+            let opened = vault
+                .view()
+                .open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
             vault.commit(
                 Some(&found),
                 &Draft {
@@ -176,7 +179,7 @@ impl Vault {
     pub fn revert(&mut self, name: &str, rev: u64, now: i64) -> Result<u64> {
         self.scrubbed(|vault| {
             let found = vault.newest(name)?;
-            let opened = vault.open_rev(&found.entry, rev)?;
+            let opened = vault.view().open_rev(&found.entry, rev)?;
             if opened.body.op == Op::Delete {
                 return Err(Error::NoRevision);
             }
@@ -355,12 +358,10 @@ impl Vault {
     fn write_batch(&mut self, batch: Batch) -> Result<()> {
         let staged = self.tree.stage(batch.buckets)?;
         let manifest = Manifest {
-            generation: self.manifest.generation + 1,
             root: staged.root,
             ..batch.manifest
         };
-        let signed = manifest.seal(self.keys.signing.expose());
-        self.store.write(batch.erase, |tx| {
+        self.transact(manifest, batch.erase, |tx| {
             for (id, object) in &batch.revisions {
                 tx.revision(id, object)?;
             }
@@ -373,11 +374,9 @@ impl Vault {
             for (tag, record, row) in &batch.entries {
                 tx.entry(tag, record, row)?;
             }
-            staged.write(tx)?;
-            tx.manifest(&signed)
+            staged.write(tx)
         })?;
         self.tree.apply(staged);
-        self.manifest = manifest;
         for (old, metadata) in &batch.names {
             self.note_name(old.as_deref(), metadata);
         }
@@ -413,7 +412,7 @@ impl Vault {
         let mut older: Vec<[u8; 16]> = Vec::new();
         let mut oldest: Vec<[u8; 16]> = Vec::new();
         for kept in &found.entry.kept {
-            let object = self.object(&kept.id)?;
+            let object = self.view().object(&kept.id)?;
             let of = Revision::parse(&object, &kept.id)?.header;
             if kept.head {
                 header.parents.push(kept.id);
