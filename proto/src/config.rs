@@ -30,7 +30,12 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     (
         "agent.max_unlocked",
         "\"12h\"",
-        "lock this long after unlocking, used or not; the most that `unlock --for` may ask",
+        "lock this long after unlocking, used or not; the most that `unlock --for` may ask; \"off\" for never",
+    ),
+    (
+        "agent.unlock_credential",
+        "none",
+        "a systemd credential that the agent unlocks itself with when it starts",
     ),
     (
         "agent.lock_on_suspend",
@@ -119,6 +124,8 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// `agent.max_unlocked`
     pub max_unlocked: Duration,
+    /// `agent.unlock_credential`
+    pub unlock_credential: Option<String>,
     /// `agent.lock_on_suspend`
     pub lock_on_suspend: bool,
     /// `agent.allow_swappable_keys`
@@ -152,6 +159,7 @@ impl Default for Config {
             socket: None,
             idle_timeout: Some(Duration::from_secs(3600)),
             max_unlocked: Duration::from_secs(12 * 3600),
+            unlock_credential: None,
             lock_on_suspend: true,
             allow_swappable_keys: false,
             connections: 256,
@@ -288,9 +296,22 @@ impl Config {
             "socket" => (put(&mut self.socket, path(value, home).map(Some)), PATH),
             "agent.idle_timeout" => (put(&mut self.idle_timeout, or_off(value)), OR_OFF),
             "agent.max_unlocked" => (
-                put(&mut self.max_unlocked, duration(value)),
-                "a duration of a second or more such as \"12h\"",
+                put(
+                    &mut self.max_unlocked,
+                    or_off(value).map(|most| most.unwrap_or(NEVER)),
+                ),
+                OR_OFF,
             ),
+            "agent.unlock_credential" => {
+                let plain = |s: &&str| {
+                    !s.is_empty() && s.len() <= 255 && !s.contains('/') && !s.starts_with('.')
+                };
+                let name = value.as_str().filter(plain).map(|s| Some(s.to_owned()));
+                (
+                    put(&mut self.unlock_credential, name),
+                    "the name of a credential",
+                )
+            }
             "agent.lock_on_suspend" => (put(&mut self.lock_on_suspend, value.as_bool()), BOOL),
             "agent.allow_swappable_keys" => {
                 (put(&mut self.allow_swappable_keys, value.as_bool()), BOOL)
@@ -367,6 +388,8 @@ impl Config {
     }
 }
 
+/// A century.
+const NEVER: Duration = Duration::from_secs(36_500 * 86_400);
 const PATH: &str = "an absolute path, or one that begins with ~/";
 const BOOL: &str = "true or false";
 const OR_OFF: &str = "a duration of a second or more such as \"15m\", or \"off\"";

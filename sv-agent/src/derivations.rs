@@ -6,7 +6,7 @@ use sv_proto::{
     Secret,
     message::{Failure, Key},
 };
-use sv_vault_core::{Error, NewSlot, SlotKey, SlotKind};
+use sv_vault_core::{Challenge, Error, NewSlot, SlotKey, SlotKind};
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
     task,
@@ -68,7 +68,17 @@ impl Turn {
         kind: SlotKind,
         secret: Secret,
     ) -> Result<SlotKey, Failure> {
-        let challenge = agent.challenge()?;
+        self.prove_on(agent, agent.challenge()?, kind, secret).await
+    }
+
+    /// The same for slots that are not the served vault's.
+    pub(crate) async fn prove_on(
+        &mut self,
+        agent: &Rc<Agent>,
+        challenge: Challenge,
+        kind: SlotKind,
+        secret: Secret,
+    ) -> Result<SlotKey, Failure> {
         let memory = agent.memory.clone();
         let derived =
             task::spawn_blocking(move || challenge.derive(kind, secret.expose(), &memory)).await;

@@ -469,8 +469,8 @@ const fn is_use(request: &Request) -> bool {
     )
 }
 
-/// These change the vault, in one transaction each. Rotations and recoveries
-/// see to themselves.
+/// These change the vault, in one transaction each. Rotations, recoveries and
+/// restores see to themselves.
 const fn is_write(request: &Request) -> bool {
     matches!(
         request,
@@ -488,7 +488,6 @@ const fn is_write(request: &Request) -> bool {
             | Request::DealCancel { .. }
             | Request::RecoverDrill { .. }
             | Request::BackupDone { .. }
-            | Request::Restore { .. }
     )
 }
 

@@ -18,8 +18,11 @@
 //! | `gates`         | what each request passes, in order, in one place                   |
 //! | `handlers`      | one file for each request                                          |
 //! | `state`         | no vault, locked, or unlocked                                      |
+//! | `ceremony`      | a recovery to which several people contribute                      |
+//! | `rotation`      | rotations, to the end                                              |
 //! | `session`       | when an unlocked vault locks by itself                             |
 //! | `derivations`   | one password at a time, wrong ones ever slower                     |
+//! | `unattended`    | a server that unlocks itself with a credential                     |
 //! | `errors`        | from the engine's errors to the protocol's                         |
 //! | `convert`       | between the engine's types and the protocol's                      |
 //! | `limits`        | every limit, with its reason                                       |
@@ -53,6 +56,7 @@ mod session;
 mod start;
 mod state;
 mod sys;
+mod unattended;
 
 pub use args::Args;
 pub use clock::{Clock, SystemClock};

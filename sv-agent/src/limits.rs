@@ -81,6 +81,18 @@ pub(crate) const VERIFY_STEP: usize = 32;
 /// Records that get new keys before others are served again: about 2 ms.
 pub(crate) const ROTATE_STEP: usize = 64;
 
+/// Pages that are copied for a backup before others are served again: half a
+/// mebibyte, less than a millisecond.
+pub(crate) const BACKUP_PAGES: i32 = 128;
+
+/// How long a backup waits before it tries again, while a rotation has its
+/// transaction open.
+pub(crate) const BACKUP_PAUSE: Duration = Duration::from_millis(20);
+
+/// Records of a backup that are merged before others are served again: some
+/// milliseconds.
+pub(crate) const MERGE_STEP: usize = 64;
+
 /// The least time between two reports of progress.
 pub(crate) const PROGRESS: Duration = Duration::from_millis(200);
 

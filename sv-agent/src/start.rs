@@ -10,7 +10,7 @@ use crate::{
     serve,
     session::Policy,
     state::{Agent, Parts},
-    sys,
+    sys, unattended,
 };
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
@@ -175,6 +175,8 @@ struct Ready {
     agent: Rc<Agent>,
     listener: UnixListener,
     detach: bool,
+    /// The credential that unlocks the vault.
+    credential: Option<String>,
 }
 
 fn prepare(args: Args, clock: Arc<dyn Clock>) -> Result<Ready, StartError> {
@@ -244,11 +246,13 @@ fn prepare(args: Args, clock: Arc<dyn Clock>) -> Result<Ready, StartError> {
             notifier,
             place,
             connections,
-            backup_warn_after: None,
+            backup_warn_after: config.backup_warn_after,
+            state_dir: places.state,
             locked,
         }),
         listener,
         detach: args.detach,
+        credential: config.unlock_credential,
     })
 }
 
@@ -337,6 +341,7 @@ impl Ready {
             agent,
             listener,
             detach,
+            credential,
         } = self;
         let failed = |e| StartError::system("start the runtime", e);
         let listener = tokio::net::UnixListener::from_std(listener).map_err(failed)?;
@@ -352,6 +357,9 @@ impl Ready {
         }
         spawn_local(ignore(signal(SignalKind::hangup()).map_err(failed)?));
         spawn_blocking(|| ()).await.map_err(|e| failed(e.into()))?;
+        if let Some(name) = credential {
+            unattended::unlock(&agent, &name);
+        }
         if detach {
             announce()?;
         }

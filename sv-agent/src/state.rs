@@ -24,7 +24,7 @@ use sv_proto::{
     message::{Failure, State as Shown, Status, Unlocked},
 };
 use sv_vault_core::{
-    Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewSlot, SlotKey, Vault,
+    Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewEvent, NewSlot, SlotKey, Vault,
 };
 use tokio::{
     sync::{RwLock, Semaphore},
@@ -57,6 +57,8 @@ pub(crate) struct Agent {
     ceremony: RefCell<Option<Ceremony>>,
     /// A backup older than this is told of.
     backup_warn_after: Option<Duration>,
+    /// Where the vault's generation is noted.
+    state_dir: Option<PathBuf>,
     state: RefCell<State>,
     sessions: Cell<u64>,
 }
@@ -73,6 +75,7 @@ pub(crate) struct Parts {
     pub place: Place,
     pub connections: usize,
     pub backup_warn_after: Option<Duration>,
+    pub state_dir: Option<PathBuf>,
     pub locked: Option<Locked>,
 }
 
@@ -100,6 +103,10 @@ pub(crate) struct Ticket(u64);
 impl Agent {
     pub(crate) fn new(parts: Parts) -> Rc<Self> {
         let connections = Connections::new(parts.connections);
+        let mut locked = parts.locked;
+        if let (Some(locked), Some(dir)) = (&mut locked, &parts.state_dir) {
+            locked.keep_generation(dir);
+        }
         Rc::new(Self {
             vault: parts.vault,
             note: parts.note,
@@ -118,10 +125,9 @@ impl Agent {
             writers: Arc::default(),
             ceremony: RefCell::default(),
             backup_warn_after: parts.backup_warn_after,
+            state_dir: parts.state_dir,
             state: RefCell::new(
-                parts
-                    .locked
-                    .map_or(State::NoVault, |l| State::Locked(Box::new(l))),
+                locked.map_or(State::NoVault, |l| State::Locked(Box::new(l))),
             ),
             sessions: Cell::new(0),
         })
@@ -156,7 +162,10 @@ impl Agent {
         }
         if matches!(*state, State::NoVault) {
             match Locked::open(&self.vault, &self.note) {
-                Ok(locked) => {
+                Ok(mut locked) => {
+                    if let Some(dir) = &self.state_dir {
+                        locked.keep_generation(dir);
+                    }
                     tracing::info!("the vault is there, locked");
                     *state = State::Locked(Box::new(locked));
                 }
@@ -227,6 +236,31 @@ impl Agent {
             }
             errors::failure(&error)
         })
+    }
+
+    /// Tells the audit log, now. Where there is no vault there is no log.
+    pub(crate) fn event(&self, event: NewEvent) -> Result<(), Failure> {
+        match &mut *self.state.borrow_mut() {
+            State::Locked(locked) => locked.event(event, &self.memory),
+            State::Unlocked(open) => open.vault.event(event),
+            State::NoVault | State::Recovering(_) | State::Closed => Ok(()),
+        }
+        .map_err(|error| errors::failure(&error))
+    }
+
+    /// The next transaction tells the audit log.
+    pub(crate) fn expect_event(&self, event: NewEvent) {
+        if let State::Unlocked(open) = &mut *self.state.borrow_mut() {
+            open.vault.expect_event(event);
+        }
+    }
+
+    /// An expected event that no transaction has told.
+    pub(crate) fn unexpect_event(&self) -> Option<NewEvent> {
+        match &mut *self.state.borrow_mut() {
+            State::Unlocked(open) => open.vault.unexpect_event(),
+            _ => None,
+        }
     }
 
     /// A successful request that needed the keys.
@@ -408,8 +442,11 @@ impl Agent {
             }
             State::Closed => return Err(closing()),
         }
-        let vault = Vault::create(&self.vault, &self.note, slot, &self.memory)
+        let mut vault = Vault::create(&self.vault, &self.note, slot, &self.memory)
             .map_err(|error| errors::failure(&error))?;
+        if let Some(dir) = &self.state_dir {
+            vault.keep_generation(dir);
+        }
         tracing::info!("the vault was created");
         Ok(self.begin(&mut state, vault, None))
     }

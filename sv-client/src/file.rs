@@ -65,8 +65,11 @@ pub fn create(path: &Path, value: &[u8]) -> io::Result<()> {
         ) {
             // Some file systems do not know how. The name is taken first, then.
             Err(Errno::EINVAL | Errno::ENOSYS) => {
-                drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?);
-                fs::rename(temporary, path)
+                fill(path, b"")?;
+                fs::rename(temporary, path).inspect_err(|_| {
+                    // As below: the first error is told.
+                    let _ = fs::remove_file(path);
+                })
             }
             other => Ok(other?),
         }

@@ -7,7 +7,6 @@ use crate::{
     error::{Error, Result},
     input,
     stream::Stream,
-    terminal::Terminal,
 };
 use std::{
     io::IsTerminal,
@@ -77,13 +76,12 @@ pub fn claims_stdin(files: &[PathBuf]) -> bool {
 
 /// The shares of several files. Standard input may be among them once.
 pub fn files(context: &Context, paths: &[PathBuf], keys: &Identities) -> Result<Vec<Found>> {
-    input::one_consumer(&[
-        ("-", claims_stdin(paths)),
-        (
-            "-",
-            paths.iter().filter(|p| p.as_os_str() == "-").count() > 1,
-        ),
-    ])?;
+    if paths.iter().filter(|p| p.as_os_str() == "-").count() > 1 {
+        return Err(Error::usage(
+            "standard input was named twice",
+            "it may hold several shares, one a line",
+        ));
+    }
     let mut found = Vec::new();
     for path in paths {
         found.extend(file(context, path, keys)?);

@@ -157,6 +157,7 @@ impl Passwords {
     }
 }
 
+/// The terminal, for asking; an error if there is none, or nobody may be asked.
 pub fn terminal(no_input: bool, what: &str, hint: &str) -> Result<Terminal> {
     if no_input {
         return Err(Error::usage(

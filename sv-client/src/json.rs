@@ -117,6 +117,25 @@ impl Object {
         self.0.extend_from_slice(number.to_string().as_bytes());
     }
 
+    /// A member that is a list of numbers.
+    pub fn numbers(&mut self, key: &str, numbers: impl IntoIterator<Item = u64>) {
+        self.key(key);
+        self.0.push(b'[');
+        for (i, number) in numbers.into_iter().enumerate() {
+            if i > 0 {
+                self.0.push(b',');
+            }
+            self.0.extend_from_slice(number.to_string().as_bytes());
+        }
+        self.0.push(b']');
+    }
+
+    /// A member that is a number with three decimals.
+    pub fn decimal(&mut self, key: &str, number: f64) {
+        self.key(key);
+        self.0.extend_from_slice(format!("{number:.3}").as_bytes());
+    }
+
     /// A member that is a number, or null.
     pub fn number_or_null(&mut self, key: &str, number: Option<u64>) {
         match number {

@@ -9,8 +9,11 @@
 //! | [`upkeep`]   | slots, rotation, shares and backups for such a client     |
 //! | [`faults`]   | faults at chosen system calls                             |
 //! | [`large`]    | vaults of any size                                        |
+//! | [`mesh`]     | other hosts, and a program that reaches them              |
 //! | [`proc`]     | what `/proc` tells about a process                        |
 //! | [`random`]   | reproducible pseudo-random numbers                        |
+//! | [`share_text`] | shares that no dealer makes                             |
+//! | [`shares`]   | shares in files                                           |
 //! | [`sys`]      | system calls; the only `unsafe`                           |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -18,8 +21,11 @@ pub mod call;
 pub mod client;
 pub mod faults;
 pub mod large;
+pub mod mesh;
 pub mod proc;
 pub mod random;
+pub mod share_text;
+pub mod shares;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod terminal;

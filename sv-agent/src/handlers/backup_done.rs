@@ -1,14 +1,15 @@
-//! Not yet.
+//! A copy of the vault is where it belongs.
 
-use crate::{errors, state::Agent};
+use crate::state::Agent;
 use std::rc::Rc;
 use sv_proto::{Response, message::Failure};
 
 pub(super) fn handle(
-    _agent: &Rc<Agent>,
-    _generation: u64,
-    _place: &str,
-    _now: i64,
+    agent: &Rc<Agent>,
+    generation: u64,
+    place: &str,
+    now: i64,
 ) -> Result<Response, Failure> {
-    Err(errors::internal(&"not built yet"))
+    agent.with(|vault| vault.note_backup(generation, place, now))?;
+    Ok(Response::Done)
 }

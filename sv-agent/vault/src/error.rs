@@ -35,6 +35,15 @@ pub enum Error {
     /// A file is at the place of the new vault.
     #[error("there is a vault already at {}", .0.display())]
     VaultExists(PathBuf),
+    /// A copy of another vault.
+    #[error("it is a copy of another vault than the one that is here")]
+    OtherVault,
+    /// A copy made after keys were renewed that the vault never had.
+    #[error("the copy has newer keys than the vault: the vault itself is an earlier state")]
+    LaterEpoch,
+    /// A copy whose keys the vault has renewed since.
+    #[error("the vault's keys were renewed since the copy was made: what opened it then is needed")]
+    NeedsKey,
     /// The password opens no slot.
     #[error("wrong password")]
     WrongPassword,
@@ -154,11 +163,15 @@ impl Error {
             Self::NoVault(_) => ErrorKind::NoVault,
             Self::NoSecret => ErrorKind::NoSecret,
             Self::NoRevision => ErrorKind::NoRevision,
-            Self::Exists | Self::VaultExists(_) | Self::InTheWay(_) => ErrorKind::Exists,
-            Self::WrongPassword | Self::WrongKey | Self::NoSlot => ErrorKind::WrongPassword,
+            Self::Exists | Self::VaultExists(_) | Self::InTheWay(_) | Self::OtherVault => {
+                ErrorKind::Exists
+            }
+            Self::WrongPassword | Self::WrongKey | Self::NoSlot | Self::NeedsKey => {
+                ErrorKind::WrongPassword
+            }
             Self::NoSuchSlot => ErrorKind::NoSlot,
             Self::Damaged(_) => ErrorKind::Damaged,
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::LaterEpoch => ErrorKind::Conflict,
             Self::Storage(_) | Self::Full | Self::ReadOnly => ErrorKind::Storage,
             Self::Version(_) => ErrorKind::Version,
             Self::InUse { .. } => ErrorKind::InUse,

@@ -17,6 +17,8 @@ pub struct KeyMemory(Arc<Shared>);
 
 struct Shared {
     allow_swappable: bool,
+    /// Keys that stay while the vault is locked are not in secret memory.
+    apart: bool,
     protection: Protection,
     pool: Mutex<Weak<Pool>>,
 }
@@ -27,9 +29,23 @@ impl KeyMemory {
     pub fn new(allow_swappable: bool) -> Result<Self> {
         Ok(Self(Arc::new(Shared {
             allow_swappable,
+            apart: false,
             protection: map(allow_swappable)?.protection(),
             pool: Mutex::default(),
         })))
+    }
+
+    /// Memory for the few keys that outlive the lock, in a page of its own, so
+    /// that the pages with the vault's keys go. It is locked, not swapped and
+    /// not dumped, but not secret memory: who looks for that in a locked agent
+    /// finds none.
+    pub(crate) fn apart(&self) -> Self {
+        Self(Arc::new(Shared {
+            allow_swappable: self.0.allow_swappable,
+            apart: true,
+            protection: Protection::Locked,
+            pool: Mutex::default(),
+        }))
     }
 
     /// What protects the pages: `memfd_secret`, `mlock` or `none`.
@@ -56,7 +72,13 @@ impl KeyMemory {
         if let Some(pool) = current.upgrade() {
             return Ok(pool);
         }
-        let pool = Arc::new(Pool::new(map(self.0.allow_swappable)?));
+        let region = if self.0.apart {
+            Region::locked(limits::KEYS_APART * 32, self.0.allow_swappable)
+                .map_err(|e| Error::KeyMemory(e.to_string()))?
+        } else {
+            map(self.0.allow_swappable)?
+        };
+        let pool = Arc::new(Pool::new(region));
         *current = Arc::downgrade(&pool);
         Ok(pool)
     }

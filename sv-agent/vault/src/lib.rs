@@ -22,6 +22,7 @@
 #![deny(unsafe_code)]
 
 mod beside;
+mod audit;
 mod codec;
 mod crypto;
 mod error;
@@ -39,6 +40,7 @@ mod store;
 mod sys;
 mod vault;
 
+pub use audit::{Asker, Audit, AuditEvent, NewEvent};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{Generation, Standing};
 pub use item::{Change, Counts, Fields, Filter, Item, RevisionInfo};
@@ -47,6 +49,9 @@ pub use keymem::KeyMemory;
 pub use objects::slot::SlotKind;
 pub use vault::{
     Locked, Vault,
+    backup::{Backup, BackupStep, Made},
+    check::{Check, FileReport},
+    merge::{CopyKey, Merge, Merged},
     deal::{PartInfo, SetInfo},
     recover::ShareFacts,
     rotate::{Rotated, Rotation},

@@ -40,6 +40,10 @@ pub const PARENTS: usize = 64;
 /// Listed ancestors of a revision.
 pub const ANCESTORS: usize = 64;
 
+/// Lamport clocks and generations in a file that others may have made: so many
+/// writes never happen, and what follows still fits 64 bits.
+pub const CLOCK: u64 = 1 << 62;
+
 /// Superseded revisions that are kept.
 pub const HISTORY: usize = 10;
 
@@ -77,6 +81,10 @@ pub const KDF_LANES: std::ops::RangeInclusive<u32> = 1..=16;
 /// Keys of 32 bytes that the key memory holds: a node's own, and one for each
 /// epoch that something is still wrapped under.
 pub const KEYS: usize = 512;
+
+/// Keys that stay while the vault is locked: the audit log's moving key, the next
+/// one, and that of a beginning; one page.
+pub const KEYS_APART: usize = 128;
 
 /// Names that one call of a list looks at: some milliseconds, since others wait.
 pub const LOOKED: usize = 10_000;

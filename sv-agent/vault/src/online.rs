@@ -2,8 +2,8 @@
 //! the connection: SQLite does not close a database while one is under way.
 
 use crate::{Result, sys::OnlineBackup};
-use rusqlite::Connection;
-use std::ops::{Deref, DerefMut};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::ops::Deref;
 
 /// A connection that can be copied from, step by step.
 pub struct Db {
@@ -60,6 +60,12 @@ impl Db {
         }))
     }
 
+    /// A transaction that may write.
+    pub fn transaction(&mut self) -> Result<Transaction<'_>> {
+        let write = TransactionBehavior::Immediate;
+        Ok(self.connection.transaction_with_behavior(write)?)
+    }
+
     /// Ends a copy, if one is under way.
     pub fn end_copy(&mut self) {
         self.copy = None;
@@ -74,8 +80,3 @@ impl Deref for Db {
     }
 }
 
-impl DerefMut for Db {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-}

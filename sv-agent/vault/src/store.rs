@@ -2,14 +2,16 @@
 //! they mean: every row that comes out of here is untrusted.
 
 use crate::{
-    Error, Result, beside, limits,
+    Error, Result,
+    audit::Prepared,
+    beside, limits,
     objects::{NameTag, RecordId, RevisionId, kind},
     online::{Copied, Db},
     place::Place,
 };
 use nix::fcntl::Flock;
 use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig, limits::Limit,
+    Connection, OpenFlags, OptionalExtension, config::DbConfig, limits::Limit,
     params,
 };
 use std::{
@@ -118,6 +120,41 @@ impl Store {
         Self::open_locked(place, Some(lock))
     }
 
+    /// Makes `staged`, which must be the file of `identity`, the vault at
+    /// `path`, and opens it.
+    pub fn adopt(path: &Path, note: &str, staged: &Path, identity: (u64, u64)) -> Result<Self> {
+        let place = Place::new(path, true)?;
+        let lock = place.lock(note)?.ok_or(Error::ReadOnly)?;
+        let file = place.file();
+        if fs::symlink_metadata(&file).is_ok() {
+            return Err(Error::VaultExists(place.shown));
+        }
+        // SQLite would replay it into a file that it does not belong to.
+        let wal = place.beside("-wal");
+        if fs::symlink_metadata(&wal).is_ok_and(|m| m.len() > 0) {
+            return Err(Error::Insecure(format!(
+                "{} holds the newest changes of a vault that was moved away: move it along",
+                wal.display()
+            )));
+        }
+        for end in ["-wal", "-shm", "-journal"] {
+            remove(&place.beside(end))?;
+        }
+        File::open(staged)?.sync_all()?;
+        // A link, unlike a rename, never replaces what is there.
+        fs::hard_link(staged, &file).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::VaultExists(place.shown.clone()),
+            _ => e.into(),
+        })?;
+        remove(staged)?;
+        if place.identity()? != identity {
+            remove(&file)?;
+            return Err(Error::Damaged("the file was replaced while it was checked"));
+        }
+        place.sync_dir()?;
+        Self::open_locked(place, Some(lock))
+    }
+
     fn write_new(fresh: &Path, fill: impl FnOnce(&Writer<'_>) -> Result<()>) -> Result<()> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
@@ -159,10 +196,10 @@ impl Store {
             _lock: lock,
         };
         store.connect()?;
-        if !store.read_only && beside::clean(&store.place).is_err() {
+        if !store.read_only {
             // What can't be removed keeps nobody from the vault, and is tried
             // again at the next opening.
-            store.truncate_pending |= false;
+            let _ = beside::clean(&store.place);
         }
         Ok(store)
     }
@@ -279,9 +316,9 @@ impl Store {
             .as_mut()
             .ok_or_else(|| Error::Storage("the vault could not be opened again".into()))?;
         let result = (|| {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let tx = db.transaction()?;
             let value = change(&Writer { db: &tx })?;
-            tx.commit()?;
+            tx.commit().map_err(|e| unknown(e.into()))?;
             Ok(value)
         })();
         match result {
@@ -336,7 +373,7 @@ impl Store {
 
     /// Commits what [`Store::begin`] began: on the disk when this returns.
     pub fn commit(&mut self) -> Result<()> {
-        self.step(|tx| Ok(tx.db.execute_batch("COMMIT")?))?;
+        self.step(|tx| tx.db.execute_batch("COMMIT").map_err(|e| unknown(e.into())))?;
         self.long = false;
         self.truncate_pending = true;
         self.erase();
@@ -379,6 +416,11 @@ impl Store {
         if let Some(db) = &mut self.db {
             db.end_copy();
         }
+    }
+
+    /// Which file was opened.
+    pub const fn identity(&self) -> (u64, u64) {
+        self.identity
     }
 
     /// Where the vault is.
@@ -567,6 +609,15 @@ impl Writer<'_> {
             .map(drop)
     }
 
+    /// Puts an event into the outbox.
+    pub fn event(&self, event: &Prepared) -> Result<()> {
+        if event.bytes().is_empty() {
+            return Ok(());
+        }
+        let (seq, _) = event.position();
+        self.replace_control(kind::AUDIT, &seq.to_be_bytes(), event.bytes())
+    }
+
     /// Sets a control object, whether there is one or not.
     pub fn replace_control(&self, kind: u8, id: &[u8], object: &[u8]) -> Result<()> {
         let sql = "INSERT OR REPLACE INTO control VALUES (?1, ?2, ?3)";
@@ -639,6 +690,15 @@ impl Writer<'_> {
             None => self.run("DELETE FROM buckets WHERE id = ?1", [id]),
         }
         .map(drop)
+    }
+}
+
+/// A commit that failed while it went to the disk may be there all the same
+/// when the disk is read again.
+fn unknown(e: Error) -> Error {
+    match e {
+        Error::Storage(e) => Error::Storage(format!("{e}; whether it was written is not known")),
+        e => e,
     }
 }
 

@@ -47,6 +47,15 @@ impl Region {
     /// Maps at least `len` bytes of zeros, with the best protection that works:
     /// `Protection::None` only if `allow_swappable`.
     pub fn new(len: usize, allow_swappable: bool) -> io::Result<Self> {
+        Self::with(len, true, allow_swappable)
+    }
+
+    /// The same without secret memory.
+    pub fn locked(len: usize, allow_swappable: bool) -> io::Result<Self> {
+        Self::with(len, false, allow_swappable)
+    }
+
+    fn with(len: usize, secret: bool, allow_swappable: bool) -> io::Result<Self> {
         let page = page();
         let len = len.next_multiple_of(page);
         let mapped = len + 2 * page;
@@ -72,9 +81,9 @@ impl Region {
             len,
             protection: Protection::None,
         };
-        region.protection = match region.map_secret() {
-            Ok(()) => Protection::SecretMemory,
-            Err(_) => match region.map_locked() {
+        region.protection = match secret.then(|| region.map_secret()) {
+            Some(Ok(())) => Protection::SecretMemory,
+            None | Some(Err(_)) => match region.map_locked() {
                 Ok(()) => Protection::Locked,
                 Err(e) if allow_swappable => {
                     region.map_anonymous().map_err(|_| e)?;
@@ -314,6 +323,11 @@ pub struct OnlineBackup {
     /// Closed after the handle is finished: fields go after `drop`.
     _to: Connection,
 }
+
+// SAFETY: SQLite wants one thread at a time for a connection and what belongs
+// to it. Only `online::Db` makes an `OnlineBackup`; it keeps it with the
+// connection that is copied from and gives neither away.
+unsafe impl Send for OnlineBackup {}
 
 impl OnlineBackup {
     /// Begins to copy `from` into `to`, over whatever is there.

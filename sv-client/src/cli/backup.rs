@@ -3,6 +3,7 @@
 use clap::Args;
 use std::{os::fd::RawFd, path::PathBuf};
 
+/// After the help of `backup`.
 pub const BACKUP: &str = "\
 Examples:
   sv backup ~/vault-2030-01-31.sv
@@ -13,6 +14,7 @@ write. It opens with the password of today, without the agent too:
 sv --vault FILE unlock. With --no-slots only shares open it. An existing FILE is
 left alone (exit 5) without --force.";
 
+/// After the help of `restore`.
 pub const RESTORE: &str = "\
 Examples:
   sv restore ~/vault-2030-01-31.sv
@@ -21,9 +23,10 @@ Examples:
 
 Where no vault is, the backup becomes the vault, locked. Into a vault, which has
 to be unlocked, it brings what that lacks and takes nothing away; a secret that
-both sides changed keeps both, see `sv history`. A backup from before
-`sv rotate` needs what opened it then: its password, key file or shares.";
+both sides changed keeps both, see `sv history`, and one whose name is taken is
+called NAME.restored-XXXXXXXX. A backup from before `sv rotate` needs what opened it then: its password, key file or shares.";
 
+/// After the help of `verify`.
 pub const VERIFY: &str = "\
 Examples:
   sv verify                              the vault, which has to be unlocked

@@ -90,6 +90,8 @@ Examples:
   sv unlock
   sv unlock --for 15m
   pass-prompt | sv unlock --password-stdin
+  sv unlock --keyfile ~/.config/sv/key
+  sv unlock --credential sv-key          in a service: LoadCredentialEncrypted=
 
 An unlocked vault is left as it is, without asking.")]
     Unlock {

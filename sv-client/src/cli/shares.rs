@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 use sv_proto::limits;
 
-pub const DISTRIBUTE: &str = "\
+pub(super) const DISTRIBUTE: &str = "\
 Examples:
   sv distribute                          shows five shares, one at a time
   sv distribute --out /media/stick --shares 3 --threshold 2
@@ -25,9 +25,9 @@ delivered waits encrypted in the vault.
 A file is never overwritten. Shares go to one place; only a terminal alone needs
 none, and shows each share on a screen of its own, never in the scrollback.";
 
-pub const COLLECT: &str = "";
+pub(super) const COLLECT: &str = "";
 
-pub const RECOVER: &str = "\
+pub(super) const RECOVER: &str = "\
 Examples:
   sv recover                             asks for the shares, hidden
   sv recover share-1-of-5.sv share-4-of-5.sv share-5-of-5.sv
@@ -45,7 +45,7 @@ Needs the vault, or a copy or backup of it, and no password. Makes a new key for
 this machine and a new password; all earlier passwords end.
 Exit codes: 8 a damaged share, 6 a share of something else or too few.";
 
-pub const SHARES: &str = "\
+pub(super) const SHARES: &str = "\
 Examples:
   sv shares
   sv shares --json
@@ -53,7 +53,7 @@ Examples:
 The set in force and one that is not yet: who has which share, since when, and
 when it was last seen whole. Never a share.";
 
-pub const RELEASE: &str = "\
+pub(super) const RELEASE: &str = "\
 Examples:
   sv share release share-2-of-5.sv --for KEY
   sv share release share-2-of-5.age --identity key.txt --for KEY

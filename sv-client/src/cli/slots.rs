@@ -4,7 +4,7 @@ use super::{NewPasswordArgs, PasswordArgs, shares};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-pub const ROTATE: &str = "\
+pub(super) const ROTATE: &str = "\
 Examples:
   sv rotate                              new keys; the password stays
   sv rotate --password                   and a new password, asked for
@@ -16,7 +16,7 @@ vault has the old keys or the new ones. Histories stay, and so do shares, which
 open the new keys as they did the old ones, unless --shares deals new ones.
 Copies of the vault made before still open with the old keys.";
 
-pub const ADD: &str = "\
+pub(super) const ADD: &str = "\
 Examples:
   head -c 32 /dev/urandom >key && chmod 600 key
   sv slot add --keyfile key --present-password
@@ -27,7 +27,7 @@ What is there already stays. It is proven by something that opens the vault
 now: --password-fd, --password-stdin, --present-password (asks),
 --present-keyfile or --present-credential; --password asks for what it needs.";
 
-pub const REMOVE: &str = "\
+pub(super) const REMOVE: &str = "\
 Examples:
   sv slot remove server
   sv slot remove 3fa9
@@ -100,7 +100,12 @@ pub struct AddArgs {
     #[arg(long)]
     pub password: bool,
     /// What to call it
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub label: String,
     /// Where the present password comes from.
     #[command(flatten)]

@@ -29,6 +29,7 @@ mod status;
 mod unlock;
 mod update;
 mod verify;
+mod warnings;
 
 use crate::{
     cli::{Cli, Command},

@@ -59,7 +59,10 @@ const fn kind(kind: HolderKind) -> &'static str {
 
 /// When any share of it was last seen whole: delivered or verified.
 fn last_seen(dealing: &Dealing) -> Option<i64> {
-    let times = dealing.shares.iter().flat_map(|s| [s.delivered, s.verified]);
+    let times = dealing
+        .shares
+        .iter()
+        .flat_map(|s| [s.delivered, s.verified]);
     times.flatten().max()
 }
 
@@ -129,7 +132,10 @@ fn text(context: &Context, dealing: &Dealing) -> String {
             ("state", state),
             (
                 "shares",
-                format!("{}, of which {} open the vault", dealing.count, dealing.threshold),
+                format!(
+                    "{}, of which {} open the vault",
+                    dealing.count, dealing.threshold
+                ),
             ),
             ("dealt", span::rfc3339(dealing.dealt)),
             ("last verified", seen),

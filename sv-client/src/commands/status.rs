@@ -1,7 +1,8 @@
 //! `sv status`: the state of the agent and the vault.
 
-use super::status;
+use super::{status, unexpected, warnings};
 use crate::{
+    connect::{Connection, Patience},
     context::Context,
     error::{Error, Result},
     json::Object,
@@ -9,8 +10,8 @@ use crate::{
 };
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::Path, time::Duration};
 use sv_proto::{
-    limits,
-    message::{State, Status},
+    Kind, Request, Response, limits,
+    message::{Health, State, Status},
     span,
 };
 
@@ -22,15 +23,39 @@ pub fn run(context: &Context, check: bool) -> Result<()> {
         };
     }
     let found = match context.connect_if_running()? {
-        Some(mut connection) => Some(status(&mut connection)?),
+        Some(mut connection) => Some(state_and_health(&mut connection)?),
         // An agent would have nothing to serve.
         None if context.vault_is_missing() => None,
-        None => Some(status(&mut context.connect()?)?),
+        None => Some(state_and_health(&mut context.connect()?)?),
+    };
+    let (found, health) = match found {
+        Some((status, health)) => (Some(status), health),
+        None => (None, None),
     };
     if context.json {
-        output::stdout(&document(context, found.as_ref()).line())
-    } else {
-        output::stdout(text(context, found.as_ref()).as_bytes())
+        let mut object = document(context, found.as_ref());
+        warnings::members(&mut object, health.as_ref());
+        return output::stdout(&object.line());
+    }
+    output::stdout(text(context, found.as_ref()).as_bytes())?;
+    if let Some(health) = &health {
+        warnings::tell(health);
+    }
+    Ok(())
+}
+
+/// What to look after is known only while the vault is unlocked.
+fn state_and_health(connection: &mut Connection) -> Result<(Status, Option<Health>)> {
+    let found = status(connection)?;
+    if found.state != State::Unlocked {
+        return Ok((found, None));
+    }
+    match connection.call(Request::Health, Patience::Short) {
+        Ok(Response::Health(health)) => Ok((found, Some(health))),
+        Ok(_) => Err(unexpected()),
+        // It was locked in between.
+        Err(error) if error.told() == Some(Kind::Locked) => Ok((found, None)),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,14 +6,14 @@ use crate::{
     connect::Patience,
     context::Context,
     error::Result,
-    input::Passwords,
+    input::{Passwords, one_source},
     json::Object,
-    output,
+    keyfile, output,
 };
 use std::time::Duration;
 use sv_proto::{
     Request, Response, Secret,
-    message::{State, Unlocked},
+    message::{Key, KeyKind, State, Unlocked},
     span,
 };
 
@@ -21,19 +21,34 @@ pub fn run(
     context: &Context,
     password: &PasswordArgs,
     limit: Option<Duration>,
-    _key: &PresentKeyArgs,
-    _accept_rollback: bool,
+    key: &PresentKeyArgs,
+    accept_rollback: bool,
 ) -> Result<()> {
+    one_source(&[
+        ("--password-fd", password.password_fd.is_some()),
+        ("--password-stdin", password.password_stdin),
+        ("--keyfile", key.keyfile.is_some()),
+        ("--credential", key.credential.is_some()),
+    ])?;
     let mut passwords = Passwords::claim(password, context.no_input)?;
-    let password = match state(context)? {
-        State::NoVault => return Err(context.no_vault()),
+    let key = keyfile::named(key.keyfile.as_deref(), key.credential.as_deref())?;
+    let secret = match (state(context)?, key) {
+        (State::NoVault, _) => return Err(context.no_vault()),
         // What is unlocked takes any password, and a limit only brings its end nearer.
-        State::Unlocked => Secret::default(),
-        State::Locked => passwords.current("Password of the vault")?,
+        (State::Unlocked, _) => Key {
+            kind: KeyKind::Password,
+            secret: Secret::default(),
+        },
+        (State::Locked, Some(key)) => key,
+        (State::Locked, None) => Key {
+            kind: KeyKind::Password,
+            secret: passwords.current("Password of the vault")?,
+        },
     };
-    let request = Request::Unlock {
-        password,
+    let request = Request::UnlockWith {
+        key: secret,
         seconds: limit.map(|l| l.as_secs()),
+        accept_rollback,
     };
     let mut connection = context.connect()?;
     match connection.call(request, Patience::Long("unlocking"))? {

@@ -1,4 +1,4 @@
-//! A share for each node of the mesh.
+//! A node of the mesh for each share.
 
 use super::{Deliver, Holder, Parcel, assign};
 use crate::{
@@ -13,37 +13,31 @@ use sv_proto::{Kind, message::HolderKind};
 pub struct ToNodes {
     nodes: Nodes,
     names: Vec<Node>,
-    /// Which node gets which share.
-    assigned: Vec<(u8, usize)>,
+    holders: Vec<(u8, usize)>,
 }
 
 impl ToNodes {
-    /// The nodes of these names.
+    /// These nodes. Standard input has to be claimed before.
     pub fn new(context: &Context, names: &[String]) -> Result<Self> {
-        let names = parse(names)?;
-        for (i, node) in names.iter().enumerate() {
-            if names[..i].contains(node) {
+        let mut parsed: Vec<Node> = Vec::new();
+        for name in names {
+            let node: Node = name
+                .parse()
+                .map_err(|why| Error::usage(format!("--to {why}"), "sv distribute --help"))?;
+            if parsed.contains(&node) {
                 return Err(Error::usage(
-                    format!("{node} is named twice, and would hold two shares"),
-                    "name as many nodes as shares",
+                    format!("{node} was named twice: losing it would cost two shares"),
+                    "name each node once",
                 ));
             }
+            parsed.push(node);
         }
         Ok(Self {
             nodes: context.nodes()?,
-            names,
-            assigned: Vec::new(),
+            names: parsed,
+            holders: Vec::new(),
         })
     }
-}
-
-/// The nodes of these names.
-pub fn parse(names: &[String]) -> Result<Vec<Node>> {
-    let node = |name: &String| {
-        name.parse::<Node>()
-            .map_err(|wants| Error::usage(format!("a node {wants}"), "name nodes as vssh does"))
-    };
-    names.iter().map(node).collect()
 }
 
 impl Deliver for ToNodes {
@@ -52,7 +46,7 @@ impl Deliver for ToNodes {
     }
 
     fn prepare(&mut self, indices: &[u8], count: u8, _fresh: bool) -> Result<()> {
-        self.assigned = assign(self.names.len(), indices, count).ok_or_else(|| {
+        self.holders = assign(self.names.len(), indices, count).ok_or_else(|| {
             Error::usage(
                 format!(
                     "{} can't go to {}",
@@ -66,18 +60,16 @@ impl Deliver for ToNodes {
     }
 
     fn deliver(&mut self, parcel: &Parcel<'_>) -> Result<Holder> {
-        let node = self
-            .assigned
-            .iter()
-            .find(|(index, _)| *index == parcel.index)
+        let (index, dealing) = (parcel.index, parcel.dealing);
+        let found = self.holders.iter().find(|(i, _)| *i == index);
+        let node = found
             .and_then(|(_, at)| self.names.get(*at))
             .ok_or_else(|| Error::agent(Kind::Internal, "a share without a node"))?;
-        let (vault, set) = (parcel.dealing.vault, parcel.dealing.set);
         self.nodes
-            .deliver(node, vault, set, parcel.index, parcel.text)?;
+            .deliver(node, dealing.vault, dealing.set, index, parcel.text)?;
         Ok(Holder {
             kind: HolderKind::Node,
-            name: node.to_string(),
+            name: node.as_str().to_owned(),
         })
     }
 }

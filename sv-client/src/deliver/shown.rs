@@ -118,9 +118,7 @@ impl Deliver for Pages {
         page.push_str(&share.to_text());
         page.push_str("\n\nOr, for writing by hand, these words:\n");
         words(&share.to_words(), &mut page);
-        page.push_str(
-            "\n\nAny key clears it and counts it as handed over. ^C ends, and it waits.",
-        );
+        page.push_str("\n\nAny key clears it and counts it as handed over. ^C ends, and it waits.");
         screen.page(&page)?;
         self.screen = Some(screen);
         Ok(Holder {

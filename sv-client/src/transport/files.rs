@@ -136,8 +136,9 @@ impl Nodes {
         let digest = hex(&digest);
         // The new file is made by the session's user, whoever owns the pieces.
         let body = format!(
-            "umask 077; cd {path} || exit 1; cat {part}-* >{part} && sync {part} && \
-             test $(sha256sum <{part} | cut -c1-64) = {digest} && mv -fT {part} {name} && sync .; \
+            "umask 077; cd {path} || exit 1; cat {part}-???? >{part} && sync {part} && \
+             test $(sha256sum <{part} | cut -c1-64) = {digest} && \
+             test $(stat -c %u:%a .) = $(id -u):700 && mv -fT {part} {name} && sync .; \
              rm -f {part} {part}-*; \
              echo $a:file:$(id -u):$(stat -c %u:%a .):$(stat -c %u:%a:%F {name} || echo ::):$(sha256sum <{name} | cut -c1-64)"
         );
@@ -154,14 +155,16 @@ fn judge(node: &Node, answer: &Answer, digest: &str) -> Result<()> {
     let Some([user, folder, folder_mode, owner, mode, kind, found]) = answer.line("file") else {
         return Err(failed(node, "it gave no answer"));
     };
+    if (folder, folder_mode) != (user, "700") {
+        return Err(refused(node, "the folder went to another user there"));
+    }
     if found != digest {
         return Err(failed(
             node,
             "the file did not arrive whole (is the disk full?)",
         ));
     }
-    let ours = folder == user && owner == user;
-    if !ours || folder_mode != "700" || mode != "600" || !kind.starts_with("regular") {
+    if (owner, mode) != (user, "600") || !kind.starts_with("regular") {
         return Err(refused(node, "others can read the file there"));
     }
     Ok(())

@@ -305,7 +305,12 @@ fn drop_inherited() -> Result<()> {
         let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).map_err(failed)?;
+        let info = match fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) {
+            Ok(info) => info,
+            // That of the list itself, or one that another thread has closed.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(failed(e)),
+        };
         let flags = info
             .lines()
             .find_map(|line| line.strip_prefix("flags:"))
@@ -315,7 +320,146 @@ fn drop_inherited() -> Result<()> {
         }
     }
     for fd in inherited {
-        unistd::close(fd).map_err(|e| failed(e.into()))?;
+        match unistd::close(fd) {
+            Ok(()) | Err(Errno::EBADF) => {}
+            Err(e) => return Err(failed(e.into())),
+        }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{os::unix::fs::PermissionsExt, thread};
+
+    /// A program that runs this script.
+    fn program(script: &str, limit: Duration) -> (tempfile::TempDir, Program) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("program");
+        // Another thread's child may hold a file that is written to, which then can't be run.
+        let fresh = dir.path().join("fresh");
+        fs::write(&fresh, format!("#!/bin/bash\n{script}\n")).unwrap();
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(
+            Command::new("cp")
+                .args([&fresh, &path])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let program = Program {
+            path,
+            spelling: Spelling::Joined,
+            limit,
+        };
+        (dir, program)
+    }
+
+    fn exec(script: &str, limit: Duration) -> Result<Run> {
+        let (_dir, program) = program(script, limit);
+        let held = Held::new().unwrap();
+        program.exec(&"alpha:22".parse().unwrap(), "do it", &held)
+    }
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn arguments_surroundings_and_outcome() {
+        drop_inherited().unwrap();
+        let run = exec(
+            r#"echo "$# $1 $2 $3"; pwd; read -r line; echo "<$line>"
+               ls /proc/self/fd; tr '\0' '\n' </proc/self/environ | cut -d= -f1
+               echo first >&2; printf 'last \033[31m\n\n' >&2; exit 7"#,
+            LONG,
+        )
+        .unwrap();
+        assert_eq!(run.status.code(), Some(7));
+        assert_eq!(run.said, "last \\u{1b}[31m");
+        let out = String::from_utf8(run.out.to_vec()).unwrap();
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[..3], ["3 exec alpha:22 do it", "/", "<>"]);
+        // The fourth is the list itself.
+        assert_eq!(lines[3..7], ["0", "1", "2", "3"]);
+        for name in &lines[7..] {
+            let own = ["PWD", "SHLVL", "_", "OLDPWD"];
+            assert!(ENVIRONMENT.contains(name) || own.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn both_spellings() {
+        let (_dir, mut program) = program("echo \"$@\"", LONG);
+        let held = Held::new().unwrap();
+        let node = "alpha".parse().unwrap();
+        let put = |program: &Program| {
+            let run = program.put(Path::new("/l"), &node, "/r", &held).unwrap();
+            String::from_utf8(run.out.to_vec()).unwrap()
+        };
+        assert_eq!(put(&program), "put /l alpha:/r\n");
+        program.spelling = Spelling::Apart;
+        assert_eq!(put(&program), "put alpha /l /r\n");
+    }
+
+    #[test]
+    fn what_hangs_is_ended_with_what_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join("pid");
+        let script = format!("sleep 600 & echo $! >{}; wait", mark.display());
+        let error = exec(&script, Duration::from_millis(500)).err().unwrap();
+        assert_eq!(error.code(), 10);
+        assert_eq!(error.to_string(), "alpha:22: no answer within 0 seconds");
+        let child: u32 = fs::read_to_string(&mark).unwrap().trim().parse().unwrap();
+        let end = Instant::now() + LONG;
+        while fs::read_to_string(format!("/proc/{child}/stat"))
+            .is_ok_and(|stat| !stat.contains(") Z "))
+        {
+            assert!(Instant::now() < end, "{child} was left behind");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_child_that_holds_the_output_is_not_waited_for() {
+        let began = Instant::now();
+        let run = exec("echo said; sleep 10 & exit 0", LONG).unwrap();
+        assert_eq!(*run.out, *b"said\n");
+        assert!(began.elapsed() < Duration::from_secs(8));
+    }
+
+    #[test]
+    fn more_than_was_asked_for_is_not_taken() {
+        let error = exec("cat /dev/zero", LONG).err().unwrap();
+        assert_eq!(error.code(), 10);
+        // Messages are cut off, and the rest of them is read.
+        let run = exec("head -c 3000000 /dev/zero >&2; echo done", LONG).unwrap();
+        assert_eq!(*run.out, *b"done\n");
+        assert!(run.said.chars().count() <= limits::MESSAGE + 1);
+    }
+
+    #[test]
+    fn an_interruption_ends_it() {
+        use nix::sys::signal::{SigSet, raise};
+        let (_dir, program) = program("sleep 600", LONG);
+        let held = Held::new().unwrap();
+        // To this thread alone, where it has to wait.
+        raise(Signal::SIGTERM).unwrap();
+        let began = Instant::now();
+        let result = program.exec(&"alpha".parse().unwrap(), "x", &held);
+        assert!(matches!(result, Err(Error::Interrupted)));
+        assert!(began.elapsed() < LONG);
+        // Taken, or it would end the tests when it is no longer held.
+        let waiting = SigSet::from_iter([Signal::SIGTERM]);
+        assert_eq!(waiting.wait().unwrap(), Signal::SIGTERM);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there() {
+        for name in ["sv-no-such-program", "/nowhere/vssh", "/etc/passwd"] {
+            let error = Program::find(Path::new(name), Spelling::Joined)
+                .err()
+                .unwrap();
+            assert_eq!(error.code(), 2, "{name}");
+        }
+    }
 }

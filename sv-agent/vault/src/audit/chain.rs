@@ -25,13 +25,7 @@ pub fn next(key: &[u8; 32]) -> Key32 {
 
 fn mac(key: &[u8; 32], kind: u8, seq: u64, prev: &[u8; 32], body: &[u8]) -> [u8; 32] {
     let header = header(kind, body.len());
-    let parts: [&[u8]; 5] = [
-        b"sv1/audit/mac\0",
-        &header,
-        &seq.to_le_bytes(),
-        prev,
-        body,
-    ];
+    let parts: [&[u8]; 5] = [b"sv1/audit/mac\0", &header, &seq.to_le_bytes(), prev, body];
     *crypto::hmac(key, &parts)
 }
 
@@ -130,14 +124,14 @@ pub enum Lost {
     Forged,
 }
 
-/// Follows a chain through the records of a file.
+/// Follows one chain.
 #[derive(Default)]
-pub struct Follow {
+struct Follow {
     key: Option<Key32>,
     /// The event that `key` is for.
     seq: u64,
     /// Who began the chain had no key.
-    pub unauthenticated: bool,
+    unauthenticated: bool,
 }
 
 /// More events can't be in one chain: a gap that is larger is made up.
@@ -146,7 +140,7 @@ const STEPS: u64 = 1 << 24;
 impl Follow {
     /// Enters the chain that `record` begins. Returns what it says of the
     /// record before it.
-    pub fn enter(
+    fn enter(
         &mut self,
         record: &Record,
         journals: &Journals<'_>,
@@ -176,54 +170,135 @@ impl Follow {
     }
 
     /// Whether the mac of an event is right after a record with the mac `prev`.
-    pub fn fits(&mut self, record: &Record, prev: &[u8; 32]) -> bool {
+    fn fits(&mut self, record: &Record, prev: &[u8; 32]) -> bool {
         self.at(record.seq).is_some_and(|key| {
             let wanted = mac(key, EVENT, record.seq, prev, &record.body);
             crypto::equal(&wanted, &record.mac)
         })
     }
 
-    /// What an event says.
-    pub fn open(&mut self, record: &Record) -> Option<AuditEvent> {
+    fn open(&mut self, record: &Record) -> Option<AuditEvent> {
         let unauthenticated = self.unauthenticated;
         let key = self.at(record.seq)?;
         unseal(key, record, unauthenticated).ok()
     }
 
-    /// Whether the key of event `seq` is still to come.
-    pub fn reaches(&self, seq: u64) -> bool {
-        self.key.is_some() && seq >= self.seq && seq - self.seq < STEPS
-    }
-
-    /// Puts the key away between two steps, with `store`.
-    pub fn rest(self, store: impl FnOnce(&mut [u8; 32]) -> Result<Key>) -> Result<Resting> {
-        let key = match self.key {
-            Some(mut key) => Some(store(&mut key)?),
-            None => None,
-        };
-        Ok(Resting {
-            key,
+    fn copy(&self) -> Self {
+        Self {
+            key: self.key.clone(),
             seq: self.seq,
             unauthenticated: self.unauthenticated,
+        }
+    }
+}
+
+/// An event that was opened.
+pub struct Opened {
+    pub event: AuditEvent,
+    /// Its mac is right after the record before it, if that is known.
+    pub fits: bool,
+}
+
+/// Follows the chains of a file. Whoever writes to it may begin a chain as an
+/// agent that is locked does; behind that, the chain before it is tried as well.
+#[derive(Default)]
+pub struct Tracks {
+    current: Follow,
+    older: Option<Follow>,
+}
+
+impl Tracks {
+    /// Enters the chain that `record` begins; see [`Follow::enter`]. After a
+    /// failure the one before goes on.
+    pub fn enter(
+        &mut self,
+        record: &Record,
+        journals: &Journals<'_>,
+    ) -> std::result::Result<[u8; 32], Lost> {
+        if !record.whole {
+            return Err(Lost::Forged);
+        }
+        let mut next = Follow::default();
+        let prev = next.enter(record, journals)?;
+        let before = std::mem::replace(&mut self.current, next);
+        if !self.current.unauthenticated {
+            self.older = None;
+        } else if !before.unauthenticated && before.key.is_some() {
+            self.older = Some(before);
+        }
+        Ok(prev)
+    }
+
+    /// Whether a chain was entered.
+    pub const fn entered(&self) -> bool {
+        self.current.key.is_some()
+    }
+
+    /// What an event says. The chain moves on only if that could be read.
+    pub fn open(&mut self, record: &Record, prev: Option<&[u8; 32]>) -> Option<Opened> {
+        if !record.whole {
+            return None;
+        }
+        let attempt = |track: &Follow| {
+            let mut track = track.copy();
+            let fits = prev.is_none_or(|prev| track.fits(record, prev));
+            let event = track.open(record)?;
+            Some((track, Opened { event, fits }))
+        };
+        if let Some((track, opened)) = attempt(&self.current) {
+            self.current = track;
+            return Some(opened);
+        }
+        let (track, opened) = self.older.as_ref().and_then(attempt)?;
+        self.current = track;
+        self.older = None;
+        Some(opened)
+    }
+
+    /// Puts the keys away between two steps, with `store`.
+    pub fn rest(self, mut store: impl FnMut(&mut [u8; 32]) -> Result<Key>) -> Result<Resting> {
+        let mut rest = |follow: Follow| -> Result<Rest> {
+            Ok(Rest {
+                key: match follow.key {
+                    Some(mut key) => Some(store(&mut key)?),
+                    None => None,
+                },
+                seq: follow.seq,
+                unauthenticated: follow.unauthenticated,
+            })
+        };
+        Ok(Resting {
+            current: rest(self.current)?,
+            older: self.older.map(rest).transpose()?,
         })
     }
 }
 
-/// A [`Follow`] whose key is in key memory.
 #[derive(Default)]
-pub struct Resting {
+struct Rest {
     key: Option<Key>,
     seq: u64,
     unauthenticated: bool,
 }
 
+/// [`Tracks`] whose keys are in key memory.
+#[derive(Default)]
+pub struct Resting {
+    current: Rest,
+    older: Option<Rest>,
+}
+
 impl Resting {
     /// Goes on.
-    pub fn wake(&self) -> Follow {
-        Follow {
-            key: self.key.as_ref().map(|key| Key32::new(*key.expose())),
-            seq: self.seq,
-            unauthenticated: self.unauthenticated,
+    pub fn wake(&self) -> Tracks {
+        let wake = |rest: &Rest| Follow {
+            key: rest.key.as_ref().map(|key| Key32::new(*key.expose())),
+            seq: rest.seq,
+            unauthenticated: rest.unauthenticated,
+        };
+        Tracks {
+            current: wake(&self.current),
+            older: self.older.as_ref().map(wake),
         }
     }
 }

@@ -64,6 +64,11 @@ impl Current {
         (self.identity.0, self.identity.1, self.len) == seen
     }
 
+    /// Device and inode.
+    pub const fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     pub const fn len(&self) -> u64 {
         self.len
     }
@@ -107,9 +112,7 @@ impl Current {
 
     /// What lies before `len` is on the disk.
     pub fn mark_synced(&mut self, len: u64) {
-        if !self.failed {
-            self.synced = self.synced.max(len.min(self.len));
-        }
+        self.synced = self.synced.max(len.min(self.len));
     }
 
     /// The kernel forgets what it could not write: a later sync would succeed

@@ -20,6 +20,7 @@ const SUFFIX: &str = ".audit";
 #[derive(Debug, Clone)]
 pub struct Files {
     place: Place,
+    current: PathBuf,
 }
 
 /// The last record of a file.
@@ -44,13 +45,14 @@ impl Files {
     pub fn new(place: &Place) -> Self {
         Self {
             place: place.clone(),
+            current: place.beside(SUFFIX),
         }
     }
 
     /// A file that is full, or the one that is written to.
     pub fn path(&self, number: Option<u64>) -> PathBuf {
         match number {
-            None => self.place.beside(SUFFIX),
+            None => self.current.clone(),
             Some(number) => self.place.beside(&format!("{SUFFIX}.{number:06}")),
         }
     }
@@ -147,9 +149,7 @@ impl Files {
         }
         let target = |set: u32, number: Option<u64>| match number {
             None => self.place.beside(&format!("{SUFFIX}-old{set}")),
-            Some(number) => self
-                .place
-                .beside(&format!("{SUFFIX}-old{set}.{number:06}")),
+            Some(number) => self.place.beside(&format!("{SUFFIX}-old{set}.{number:06}")),
         };
         let taken = |set: u32| {
             let there = |number| fs::symlink_metadata(target(set, number)).is_ok();
@@ -165,11 +165,10 @@ impl Files {
 
     /// Device, inode and length of the current file; `None` if there is none.
     pub fn look(&self) -> Result<Option<(u64, u64, u64)>> {
-        let path = self.path(None);
-        match fs::symlink_metadata(&path) {
+        match fs::symlink_metadata(&self.current) {
             Ok(meta) => Ok(Some((meta.dev(), meta.ino(), meta.len()))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(failed(&path, e)),
+            Err(e) => Err(failed(&self.current, e)),
         }
     }
 }

@@ -8,6 +8,8 @@
 //! | `files`   | the files, and where the last one ends                      |
 //! | `current` | the one that is written to                                  |
 //! | `walk`    | record by record through a file                             |
+//! | `write`   | making events and writing them                              |
+//! | `sync`    | bringing them to the disk, and what a crash has left        |
 //! | `read`    | [`AuditReader`]: the events that somebody asks for          |
 //! | `verify`  | [`AuditVerification`]: every record against every other one |
 
@@ -17,10 +19,12 @@ mod event;
 mod files;
 mod read;
 mod record;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod verify;
 mod walk;
+mod write;
 
 pub use event::{Asker, AuditEvent, NewEvent};
 pub use read::{AuditPart, AuditQuery, AuditReader};
@@ -38,7 +42,6 @@ use crate::{
 use current::Current;
 use files::{End, Files};
 use read::Seen;
-use std::fs::File;
 
 /// The log of a vault, and the key that the next event is made with.
 pub struct Audit {
@@ -72,8 +75,8 @@ pub struct Audit {
     backlog: Vec<(End, Vec<u8>)>,
     /// The last event on the disk.
     synced: u64,
-    /// What a sync that is under way covers: an event, and a length.
-    syncing: (u64, u64),
+    /// What a sync that is under way covers.
+    syncing: Option<Syncing>,
     /// The last event that no transaction vouches for.
     loose: u64,
     short: bool,
@@ -86,6 +89,12 @@ struct Journal {
     key: Key,
     /// The vault's key memory.
     memory: KeyMemory,
+}
+
+struct Syncing {
+    seq: u64,
+    file: (u64, u64),
+    len: u64,
 }
 
 /// A beginning that is made with the next event.
@@ -152,7 +161,7 @@ impl Audit {
             backlog: Vec::new(),
             // After a crash nobody knows, and a sync is cheap.
             synced: 0,
-            syncing: (0, 0),
+            syncing: None,
             loose: end.seq,
             short: false,
             seen: None,
@@ -254,276 +263,6 @@ impl Audit {
         self.synced
     }
 
-    /// Makes an event that a transaction will vouch for, which comes with
-    /// [`Prepared::bytes`] and [`Prepared::position`]: after its commit, and
-    /// before any other event, to be given to [`Audit::committed`]. Nothing
-    /// has changed if it is dropped instead.
-    ///
-    /// Events that no transaction vouches for are brought to the disk first, so
-    /// that the manifest never knows more than a crash leaves.
-    pub fn prepare_durable(&mut self, event: NewEvent) -> Result<Prepared> {
-        if self.loose > self.synced && !self.read_only {
-            self.sync()?;
-        }
-        self.prepare(event)
-    }
-
-    /// Makes an event, to be given to [`Audit::append`]. Nothing has changed
-    /// if it is dropped instead.
-    pub fn prepare(&mut self, event: NewEvent) -> Result<Prepared> {
-        let result = self.prepare_event(&event);
-        sys::scrub_stack();
-        result
-    }
-
-    fn prepare_event(&mut self, event: &NewEvent) -> Result<Prepared> {
-        let keyless = self.chain.is_none() && self.start.is_none() && self.public.is_none();
-        if self.read_only || keyless {
-            return Ok(Prepared {
-                end: End {
-                    seq: self.seq,
-                    mac: self.head,
-                    event: true,
-                },
-                bytes: Vec::new(),
-                next: None,
-                follows: self.last,
-                era: self.era,
-                roll: false,
-            });
-        }
-        self.look()?;
-        if self.current.as_ref().is_some_and(Current::has_failed) {
-            self.sync()?;
-        }
-        let len = self.current.as_ref().map_or(0, Current::len);
-        let roll = len >= self.limit && self.journal.is_some();
-        if roll && self.start.is_none() {
-            self.begin_anew()?;
-        }
-        let seq = self.seq + 1;
-        if seq > limits::AUDIT_SEQ {
-            return Err(Error::Damaged("the audit log counts too far"));
-        }
-        let mut bytes = Vec::with_capacity(1024);
-        let (key, prev) = self.key_and_beginning(&mut bytes)?;
-        let mac = chain::seal(&mut bytes, &key, seq, &prev, &event.encode()?)?;
-        Ok(Prepared {
-            end: End {
-                seq,
-                mac,
-                event: true,
-            },
-            bytes,
-            next: Some(store(self.memory.as_ref(), &mut chain::next(&key))?),
-            follows: self.last,
-            era: self.era,
-            roll,
-        })
-    }
-
-    /// The next event's key, and the mac that it follows; a beginning if there
-    /// has to be one.
-    fn key_and_beginning(&self, out: &mut Vec<u8>) -> Result<(Key32, [u8; 32])> {
-        let prev = &self.last.mac;
-        match (&self.start, &self.chain, &self.public) {
-            (Some(start), _, _) => {
-                let key = start.key.expose();
-                let mac = chain::begin(out, key, &start.id, &start.nonce, self.seq, prev);
-                Ok((chain::next(key), mac))
-            }
-            (None, Some(key), _) => Ok((Key32::new(*key.expose()), *prev)),
-            (None, None, Some((id, public))) => {
-                let (key, mac) = chain::begin_locked(out, id, public, self.seq, prev)?;
-                Ok((chain::next(&key), mac))
-            }
-            (None, None, None) => Err(Error::System("the audit log has no key".into())),
-        }
-    }
-
-    /// Writes an event to the file. After an error it is as if it had never
-    /// been made.
-    pub fn append(&mut self, prepared: Prepared) -> Result<()> {
-        if prepared.bytes.is_empty() {
-            return Ok(());
-        }
-        if prepared.follows != self.last || prepared.era != self.era {
-            return Err(Error::System("an event of the audit log came late".into()));
-        }
-        self.flush()?;
-        self.write(&prepared.bytes, prepared.end, prepared.roll)?;
-        self.loose = prepared.end.seq;
-        self.take(prepared);
-        Ok(())
-    }
-
-    /// Writes an event whose transaction is on the disk. If the file takes it
-    /// not now, then before the next one, or when the vault is opened again:
-    /// the outbox has it.
-    pub fn committed(&mut self, prepared: Prepared) {
-        if prepared.bytes.is_empty() {
-            return;
-        }
-        let written = self
-            .flush()
-            .and_then(|()| self.write(&prepared.bytes, prepared.end, prepared.roll));
-        if written.is_err() {
-            self.backlog.push((prepared.end, prepared.bytes.clone()));
-        }
-        self.take(prepared);
-    }
-
-    fn take(&mut self, prepared: Prepared) {
-        self.seq = prepared.end.seq;
-        self.head = prepared.end.mac;
-        self.last = prepared.end;
-        if prepared.era == self.era {
-            self.chain = prepared.next;
-            self.start = None;
-        }
-    }
-
-    /// Writes what a transaction vouched for.
-    fn flush(&mut self) -> Result<()> {
-        while let Some((end, bytes)) = self.backlog.first() {
-            let (end, bytes) = (*end, bytes.clone());
-            self.write(&bytes, end, false)?;
-            self.backlog.remove(0);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, bytes: &[u8], end: End, roll: bool) -> Result<()> {
-        if roll && let Some(full) = self.current.take() {
-            match full.roll(&self.files) {
-                // All of it is on the disk.
-                Ok(()) => self.synced = self.synced.max(self.written.seq),
-                Err((full, e)) => {
-                    self.current = Some(full);
-                    return Err(e);
-                }
-            }
-        }
-        let current = match &mut self.current {
-            Some(current) => current,
-            none => none.insert(Current::create(&self.files)?),
-        };
-        current.append(bytes)?;
-        self.written = end;
-        Ok(())
-    }
-
-    /// The file under the log's name is still the one that is open. If somebody
-    /// has removed, replaced or cut it, a new chain is begun there; the numbers
-    /// go on, so that [`AuditVerification`] finds what is missing.
-    fn look(&mut self) -> Result<()> {
-        match (&self.current, self.files.look()?) {
-            (Some(current), Some(seen)) if current.is(seen) => return Ok(()),
-            (None, None) => return Ok(()),
-            _ => {}
-        }
-        let (current, end) = find(&self.files, false)?;
-        self.current = current;
-        self.seen = None;
-        if end != self.written {
-            self.written = end;
-            self.last = End {
-                seq: self.seq,
-                event: false,
-                ..end
-            };
-            self.begin_anew()?;
-        }
-        Ok(())
-    }
-
-    /// The file, for `fdatasync` elsewhere: then [`Audit::mark_synced`] with the
-    /// event that [`Audit::position`] names now, or [`Audit::sync_failed`].
-    /// `None` if everything is on the disk.
-    pub fn sync_file(&mut self) -> Result<Option<File>> {
-        if self.read_only || self.synced >= self.seq {
-            return Ok(None);
-        }
-        self.flush()?;
-        let Some(current) = &mut self.current else {
-            return Ok(None);
-        };
-        if current.has_failed() {
-            self.sync()?;
-            return Ok(None);
-        }
-        self.syncing = (self.seq, current.len());
-        Ok(Some(current.duplicate()?))
-    }
-
-    /// That sync is done.
-    pub fn mark_synced(&mut self, seq: u64) {
-        let (of, len) = self.syncing;
-        if let Some(current) = &mut self.current
-            && of == seq
-            && !current.has_failed()
-        {
-            // If the file was rolled meanwhile, that has synced it.
-            if current.len() >= len {
-                current.mark_synced(len);
-            }
-            self.synced = self.synced.max(seq);
-        }
-    }
-
-    /// That sync has failed: what it was for is written once more before
-    /// anything else is.
-    pub fn sync_failed(&mut self) {
-        if let Some(current) = &mut self.current {
-            current.mark_failed();
-        }
-    }
-
-    /// Waits until everything is on the disk: at the end, and before a
-    /// transaction.
-    pub fn sync(&mut self) -> Result<()> {
-        if self.read_only {
-            return Ok(());
-        }
-        self.flush()?;
-        if let Some(current) = &mut self.current {
-            current.sync()?;
-        }
-        self.synced = self.seq;
-        Ok(())
-    }
-
-    /// Appends what transactions vouch for and the file does not have: the
-    /// outbox, sorted. To be called when the vault was opened, and when it was
-    /// opened again after an error. What is no event of a log is passed over.
-    pub fn replay(&mut self, outbox: &[(u64, Vec<u8>)]) -> Result<()> {
-        if self.read_only {
-            return Ok(());
-        }
-        let mut any = false;
-        for (seq, bytes) in outbox {
-            let Some(end) = last_of(bytes).filter(|end| end.seq == *seq && *seq > self.seq) else {
-                continue;
-            };
-            if self
-                .flush()
-                .and_then(|()| self.write(bytes, end, false))
-                .is_err()
-            {
-                self.backlog.push((end, bytes.clone()));
-            }
-            any = true;
-            self.seq = end.seq;
-            self.head = end.mac;
-            self.last = end;
-        }
-        if any {
-            // Where the chain stood is not known any more.
-            self.begin_anew()?;
-        }
-        Ok(())
-    }
-
     #[cfg(test)]
     pub(crate) fn limit_files(&mut self, limit: u64) {
         self.limit = limit;
@@ -562,20 +301,4 @@ fn find(files: &Files, read_only: bool) -> Result<(Option<Current>, End)> {
         }
     }
     Ok((current, NOTHING))
-}
-
-/// The event at the end of `bytes`, which hold whole records and nothing else.
-fn last_of(bytes: &[u8]) -> Option<End> {
-    let mut rest = bytes;
-    let mut end = None;
-    while !rest.is_empty() {
-        let (record, length) = record::parse(rest).filter(|(record, _)| record.whole)?;
-        end = (record.kind == record::EVENT).then_some(End {
-            seq: record.seq,
-            mac: record.mac,
-            event: true,
-        });
-        rest = &rest[length..];
-    }
-    end
 }

@@ -48,11 +48,6 @@ impl Walk {
         self.at
     }
 
-    /// Where the file ends for this walk.
-    pub const fn end(&self) -> u64 {
-        self.end
-    }
-
     /// The bytes from the present place on, at least `want` if the file has them.
     fn ahead(&mut self, want: usize) -> Result<&[u8]> {
         let left = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);

@@ -232,6 +232,16 @@ pub fn seal_wrap(
     Ok(out)
 }
 
+/// Which epoch a wrap is of, and for whom, by its own account.
+pub fn wrap_names(object: &[u8]) -> Result<(EpochId, NodeId)> {
+    let mut r = Reader(object);
+    r.prefix(kind::EPOCH_WRAP, 0)?;
+    let names = (r.array()?, r.array()?);
+    r.bytes(32 + 48)?;
+    r.end()?;
+    Ok(names)
+}
+
 /// Opens a wrap: which epoch, and its key.
 pub fn open_wrap(
     object: &[u8],

@@ -47,6 +47,13 @@ pub struct BackupNote {
     pub place: String,
 }
 
+/// Whose notes an object holds.
+pub fn node_of(object: &[u8]) -> Result<NodeId> {
+    let mut r = Reader(object);
+    r.prefix(kind::LOCAL, 0)?;
+    r.array()
+}
+
 impl Local {
     /// The encrypted object.
     pub fn seal(&self, vault: &VaultId, node: &NodeId, node_key: &[u8; 32]) -> Result<Vec<u8>> {

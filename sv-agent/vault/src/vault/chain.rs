@@ -6,7 +6,7 @@ use crate::{
     objects::{EpochId, NodeId, VaultId, epoch::Epoch, kind, node_id, share_set::ShareSet},
     store::Store,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Every epoch, checked.
 pub struct Chain {
@@ -76,6 +76,20 @@ impl Chain {
     /// The signing key of a node that was ever a member.
     pub fn author(&self, node: &NodeId) -> Result<&[u8; 32]> {
         author(&self.authors, node)
+    }
+
+    /// Whether `earlier` is an epoch from which `later` descends.
+    pub fn descends(&self, later: &EpochId, earlier: &EpochId) -> bool {
+        let mut seen = HashSet::new();
+        let mut next = vec![*later];
+        while let Some(id) = next.pop() {
+            let parents = self.epochs.get(&id).map_or(&[][..], |e| &e.parents);
+            if parents.contains(earlier) {
+                return true;
+            }
+            next.extend(parents.iter().copied().filter(|id| seen.insert(*id)));
+        }
+        false
     }
 
     /// All of those.

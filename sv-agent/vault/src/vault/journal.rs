@@ -1,7 +1,7 @@
 //! The journal keys: the one in use, and those that earlier parts of the audit
 //! log were written with. FORMAT.md §4.
 
-use super::{Vault, control::Changes};
+use super::{Vault, control::Changes, keys::Epochs};
 use crate::{
     Error, KeyMemory, Result, crypto,
     keymem::Key,
@@ -83,12 +83,35 @@ impl Vault {
     }
 
     /// A journal key by its id, for reading what was written with it.
-    pub(crate) fn journal_key(&self, id: &[u8; 16]) -> Result<Option<Key>> {
-        let Some(object) = self.store.control_object(kind::JOURNAL, id)? else {
-            return Ok(None);
-        };
-        let found = journal::Journal::parse(&object)?;
-        let mut key = found.open(&self.manifest.vault, self.epochs.key(&found.epoch)?)?;
-        self.memory.store(&mut key).map(Some)
+    pub(super) fn journal_key(&self, id: &[u8; 16]) -> Result<Option<Key>> {
+        by_id(&self.store, &self.epochs, &self.manifest.vault, &self.memory, id)
     }
+}
+
+/// A journal key by its id.
+pub(super) fn by_id(
+    store: &Store,
+    epochs: &Epochs,
+    vault: &VaultId,
+    memory: &KeyMemory,
+    id: &[u8; 16],
+) -> Result<Option<Key>> {
+    let Some(object) = store.control_object(kind::JOURNAL, id)? else {
+        return Ok(None);
+    };
+    let found = journal::Journal::parse(&object)?;
+    let mut key = found.open(vault, epochs.key(&found.epoch)?)?;
+    memory.store(&mut key).map(Some)
+}
+
+/// The newest journal key's id and public half, which need no key.
+pub(super) fn public(store: &Store) -> Result<Option<([u8; 16], [u8; 32])>> {
+    let mut newest: Option<journal::Journal> = None;
+    for (_, object) in store.control(kind::JOURNAL)? {
+        let found = journal::Journal::parse(&object)?;
+        if newest.as_ref().is_none_or(|n| n.number < found.number) {
+            newest = Some(found);
+        }
+    }
+    Ok(newest.map(|journal| (journal.id, journal.public)))
 }

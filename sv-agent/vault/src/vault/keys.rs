@@ -253,6 +253,16 @@ impl Epochs {
         self.current = next.epoch;
     }
 
+    /// Knows these as authors as well.
+    pub fn know(&mut self, authors: HashMap<NodeId, [u8; 32]>) {
+        self.authors.extend(authors);
+    }
+
+    /// Whether the key of an epoch is at hand.
+    pub fn has(&self, epoch: &EpochId) -> bool {
+        self.keys.contains_key(epoch)
+    }
+
     /// Wraps the DEK of a revision under the current epoch.
     pub fn wrap(&self, vault: &VaultId, id: &RevisionId, dek: &[u8; 32]) -> Result<[u8; 48]> {
         wrap(self.key(&self.head)?, &self.head, vault, id, dek)

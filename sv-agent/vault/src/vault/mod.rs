@@ -16,13 +16,19 @@
 //! | `write`  | add, update, delete, rename, revert                |
 //! | `names`  | list and search                                    |
 //! | `verify` | everything against everything                      |
+//! | `check`  | the same of a file, without its keys               |
+//! | `backup` | a copy while others read and write                 |
+//! | `merge`  | what a copy knows, into the vault                  |
 
+pub mod backup;
 mod chain;
+pub mod check;
 mod control;
 pub mod deal;
 mod events;
 mod journal;
 mod keys;
+pub mod merge;
 mod names;
 mod path;
 mod read;
@@ -37,11 +43,13 @@ mod write;
 
 use crate::{
     Counts, Error, KeyMemory, Result,
+    audit::{Audit, NewEvent, Prepared},
     objects::{VaultId, kind, manifest::Manifest},
     store::{Store, Writer},
     sys,
 };
 use chain::Chain;
+use events::Noted;
 use journal::Journal;
 use keys::{Epochs, NodeKeys};
 use names::Names;
@@ -54,6 +62,8 @@ use std::path::Path;
 pub struct Locked {
     store: Store,
     id: VaultId,
+    audit: Audit,
+    noted: Option<Noted>,
 }
 
 /// An unlocked vault.
@@ -70,6 +80,12 @@ pub struct Vault {
     /// After a rotation whose commit failed: the keys that it would have
     /// brought, until the disk tells.
     unsure: Option<Box<After>>,
+    /// The same after a merge.
+    unsure_merge: Option<Box<merge::Outcome>>,
+    audit: Audit,
+    /// What the next transaction tells the log.
+    expected: Option<NewEvent>,
+    noted: Option<Noted>,
 }
 
 impl Locked {
@@ -81,7 +97,13 @@ impl Locked {
 
     fn from_store(store: Store) -> Result<Self> {
         let id = Chain::read(&store)?.vault;
-        Ok(Self { store, id })
+        let audit = events::open_audit(&store)?;
+        Ok(Self {
+            store,
+            id,
+            audit,
+            noted: None,
+        })
     }
 
     /// The vault's id.
@@ -117,9 +139,7 @@ impl Locked {
         sys::scrub_stack();
         self.store.erase();
         match opened {
-            Ok((keys, epochs, manifest)) => {
-                Vault::begin(self.store, memory, keys, epochs, manifest)
-            }
+            Ok((keys, epochs, manifest)) => Vault::begin(self, memory, keys, epochs, manifest),
             Err(e) => Err((self, e)),
         }
     }
@@ -192,6 +212,8 @@ impl Vault {
             tx.control(kind::SLOT, &slot_id, &slot)?;
             tx.manifest(&manifest.seal(keys.signing.expose()))
         })?;
+        let mut audit = Audit::create(store.place())?;
+        audit.begin(memory, &journal.id, &journal.key)?;
         Ok(Self {
             store,
             memory: memory.clone(),
@@ -202,18 +224,36 @@ impl Vault {
             manifest,
             names: None,
             unsure: None,
+            unsure_merge: None,
+            audit,
+            expected: None,
+            noted: None,
         })
+    }
+
+    /// The journal key, the log, and the generation seen before.
+    fn start(&mut self) -> Result<()> {
+        self.open_journal()?;
+        self.audit.expect(self.manifest.audit);
+        self.begin_audit()?;
+        self.check_generation()
     }
 
     /// With all keys at hand.
     #[allow(clippy::result_large_err)]
     fn begin(
-        store: Store,
+        locked: Locked,
         memory: &KeyMemory,
         keys: NodeKeys,
         epochs: Epochs,
         manifest: Manifest,
     ) -> std::result::Result<Self, (Locked, Error)> {
+        let Locked {
+            store,
+            audit,
+            noted,
+            ..
+        } = locked;
         let mut vault = Self {
             store,
             memory: memory.clone(),
@@ -224,8 +264,12 @@ impl Vault {
             manifest,
             names: None,
             unsure: None,
+            unsure_merge: None,
+            audit,
+            expected: None,
+            noted,
         };
-        match vault.open_journal() {
+        match vault.start() {
             Ok(()) => Ok(vault),
             Err(e) => Err((vault.lock(), e)),
         }
@@ -234,7 +278,9 @@ impl Vault {
     /// Wipes the keys and everything decrypted, and empties the WAL as far as
     /// the disk lets it.
     #[must_use]
-    pub fn lock(self) -> Locked {
+    pub fn lock(mut self) -> Locked {
+        self.store.abort();
+        self.anchor_audit();
         let Self {
             mut store,
             keys,
@@ -242,16 +288,20 @@ impl Vault {
             journal,
             manifest,
             names,
+            mut audit,
+            noted,
             ..
         } = self;
         drop((keys, epochs, journal, names));
+        audit.lock();
         sys::scrub_stack();
-        store.abort();
         store.erase_later();
         store.erase();
         Locked {
             store,
             id: manifest.vault,
+            audit,
+            noted,
         }
     }
 
@@ -282,7 +332,7 @@ impl Vault {
         if self.store.is_long() {
             return Err(Error::Rotating);
         }
-        Ok(())
+        self.allows_writes()
     }
 
     /// One transaction: `change`, and the manifest over what it leaves. Nothing
@@ -293,16 +343,25 @@ impl Vault {
         erase: bool,
         change: impl FnOnce(&Writer<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.allows_writes()?;
+        let event = self.prepare_event()?;
         let manifest = Manifest {
             generation: self.manifest.generation + 1,
+            audit: event.as_ref().map_or(manifest.audit, Prepared::position),
             ..manifest
         };
         let signed = manifest.seal(self.keys.signing.expose());
+        let synced = self.audit.synced();
         self.store.write(erase, |tx| {
             change(tx)?;
+            if let Some(event) = &event {
+                tx.drop_events(synced)?;
+                tx.event(event)?;
+            }
             tx.manifest(&signed)
         })?;
         self.manifest = manifest;
+        self.wrote(event);
         Ok(())
     }
 
@@ -318,10 +377,17 @@ impl Vault {
         if let Some(after) = self.unsure.take() {
             let stored = Manifest::open(&self.store.manifest()?, &after.keys.signing_public);
             if stored.is_ok_and(|stored| stored == after.manifest) {
-                return self.adopt(*after);
+                self.adopt(*after)?;
+                return self.replay_events();
             }
         }
         let manifest = read_manifest(&self.store, &self.keys, &self.manifest.vault)?;
+        if let Some(merged) = self.unsure_merge.take()
+            && merged.manifest == manifest
+        {
+            self.epochs.know(merged.authors);
+            self.manifest = merged.manifest;
+        }
         let (old, new) = (self.manifest.generation, manifest.generation);
         if new < old || new > old + 1 || (new == old && manifest != self.manifest) {
             return Err(Error::Damaged("the vault went back to an earlier state"));
@@ -329,6 +395,6 @@ impl Vault {
         self.tree = Tree::new(manifest.root);
         self.names = None;
         self.manifest = manifest;
-        Ok(())
+        self.replay_events()
     }
 }

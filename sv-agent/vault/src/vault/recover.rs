@@ -212,6 +212,11 @@ fn open(store: &Store, memory: &KeyMemory, texts: &[&[u8]]) -> Result<(Opened, V
     Ok((opened, indices))
 }
 
+/// The epochs of a file that these shares open.
+pub(super) fn shared(store: &Store, memory: &KeyMemory, texts: &[&[u8]]) -> Result<Epochs> {
+    open(store, memory, texts).map(|(opened, _)| opened.epochs)
+}
+
 /// The stored manifest, signed by whichever member of its epoch wrote it.
 pub(super) fn claimed_manifest(store: &Store, chain: &Chain) -> Result<Manifest> {
     let object = store.manifest()?;
@@ -281,7 +286,7 @@ impl Locked {
         self.store.abort();
         sys::scrub_stack();
         match result {
-            Ok((after, epochs)) => Vault::recovered(self.store, memory, after, epochs),
+            Ok((after, epochs)) => Vault::recovered(self, memory, after, epochs),
             Err(e) => Err((self, e)),
         }
     }
@@ -374,13 +379,13 @@ fn notes(before: &Before<'_>, opened: &Opened, indices: &[u8], now: i64) -> Resu
 impl Vault {
     #[allow(clippy::result_large_err)]
     fn recovered(
-        store: Store,
+        locked: Locked,
         memory: &KeyMemory,
         after: After,
         mut epochs: Epochs,
     ) -> std::result::Result<Self, (Locked, Error)> {
         epochs.succeed(after.next);
-        Self::begin(store, memory, after.keys, epochs, after.manifest)
+        Self::begin(locked, memory, after.keys, epochs, after.manifest)
     }
 
     /// Which share this is. It is whole, and one of the set in force.

@@ -209,7 +209,7 @@ impl Rekey {
             tx.unstage()?;
             tree.write(tx)?;
             changes.write(tx)?;
-            if let Some((seq, event)) = &event {
+            if let Some((seq, event)) = event.as_ref().filter(|(_, event)| !event.is_empty()) {
                 tx.replace_control(kind::AUDIT, &seq.to_be_bytes(), event)?;
             }
             tx.manifest(&signed)

@@ -8,7 +8,8 @@ use super::{
     slots::{NewSlot, SlotKey},
 };
 use crate::{
-    Error, Result, crypto,
+    Error, Result,
+    crypto,
     objects::{epoch::Recovery, local::Local},
     sys,
 };
@@ -135,12 +136,16 @@ impl Vault {
             local,
             slots: rotation.slots,
             audit: event.as_ref().map_or(self.manifest.audit, |e| e.position()),
-            event: event.as_ref().map(|e| e.outbox()),
+            event: event.as_ref().map(|e| (e.position().0, e.bytes().to_vec())),
         };
         match rotation.rekey.commit(&mut self.before(), finish) {
             Ok(after) => {
+                // The event was made with the old journal key.
+                if let Some(event) = event {
+                    self.audit.committed(event);
+                }
                 self.adopt(after)?;
-                self.wrote(event)?;
+                self.note_generation();
                 Ok(rotated)
             }
             Err((unsure, e)) => {

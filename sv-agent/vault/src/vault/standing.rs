@@ -1,8 +1,5 @@
 //! Where this vault stands against what is recorded outside of it.
 
-use super::Vault;
-use crate::Result;
-
 /// What a person should know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StandingInfo {
@@ -14,17 +11,4 @@ pub struct StandingInfo {
     pub audit_short: bool,
     /// Events in the audit log.
     pub audit_events: u64,
-}
-
-impl Vault {
-    /// What a person should know.
-    #[must_use]
-    pub fn standing(&self) -> StandingInfo {
-        StandingInfo::default()
-    }
-
-    /// The present state is meant, although an earlier one was seen.
-    pub fn accept_rollback(&mut self) -> Result<()> {
-        Ok(())
-    }
 }

@@ -191,7 +191,7 @@ fn told<T>(state: &mut Verification, shown: &str, result: Result<T>) -> Result<O
 }
 
 /// A head is what nothing supersedes.
-fn heads_are_right(entry: &Entry, headers: &[(RevisionId, Header)]) -> bool {
+pub(super) fn heads_are_right(entry: &Entry, headers: &[(RevisionId, Header)]) -> bool {
     let parents: HashSet<&RevisionId> = headers.iter().flat_map(|(_, h)| &h.parents).collect();
     let ancestors: HashSet<&[u8; 16]> = headers.iter().flat_map(|(_, h)| &h.ancestors).collect();
     entry.kept.iter().all(|kept| {
@@ -200,6 +200,6 @@ fn heads_are_right(entry: &Entry, headers: &[(RevisionId, Header)]) -> bool {
     })
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -14,36 +14,37 @@ use crate::{
         revision::{Header, Revision},
         tree::{Bucket, Leaf},
     },
+    store::Writer,
     sys,
 };
 use std::collections::{BTreeMap, HashSet, btree_map::Entry as Slot};
 
 /// What a new revision says, before it has its place in the history.
-struct Draft<'a> {
-    op: Op,
-    purge: bool,
-    name: &'a str,
-    fields: &'a Fields,
-    value: &'a [u8],
-    now: i64,
+pub(super) struct Draft<'a> {
+    pub op: Op,
+    pub purge: bool,
+    pub name: &'a str,
+    pub fields: &'a Fields,
+    pub value: &'a [u8],
+    pub now: i64,
 }
 
 /// The writes of one transaction.
-struct Batch {
+pub(super) struct Batch {
     /// As it will be, apart from generation and root.
-    manifest: Manifest,
-    buckets: BTreeMap<u16, Bucket>,
+    pub manifest: Manifest,
+    pub buckets: BTreeMap<u16, Bucket>,
     revisions: Vec<(RevisionId, Vec<u8>)>,
-    dropped: Vec<RevisionId>,
+    pub dropped: Vec<RevisionId>,
     entries: Vec<(NameTag, RecordId, Vec<u8>)>,
-    moved: Vec<(NameTag, RecordId)>,
+    pub moved: Vec<(NameTag, RecordId)>,
     /// Former names, and what is known now.
     names: Vec<(Option<String>, Metadata)>,
     erase: bool,
 }
 
 impl Batch {
-    fn new(manifest: &Manifest) -> Self {
+    pub fn new(manifest: &Manifest) -> Self {
         Self {
             manifest: manifest.clone(),
             buckets: BTreeMap::new(),
@@ -54,6 +55,23 @@ impl Batch {
             names: Vec::new(),
             erase: false,
         }
+    }
+
+    /// Writes the rows.
+    pub fn write(&self, tx: &Writer<'_>) -> Result<()> {
+        for (id, object) in &self.revisions {
+            tx.revision(id, object)?;
+        }
+        for id in &self.dropped {
+            tx.drop_revision(id)?;
+        }
+        for (tag, record) in &self.moved {
+            tx.drop_entry(tag, record)?;
+        }
+        for (tag, record, row) in &self.entries {
+            tx.entry(tag, record, row)?;
+        }
+        Ok(())
     }
 }
 
@@ -249,7 +267,7 @@ impl Vault {
 
     /// Adds `draft` to `batch` as the successor of every head of `found`, or
     /// as the first revision of a new record.
-    fn prepare(
+    pub(super) fn prepare(
         &mut self,
         batch: &mut Batch,
         found: Option<&Found>,
@@ -319,7 +337,7 @@ impl Vault {
     }
 
     /// Where `entry` goes in the tree, and what goes for it.
-    fn place(&mut self, batch: &mut Batch, found: Option<&Found>, entry: &Entry) -> Result<()> {
+    pub(super) fn place(&mut self, batch: &mut Batch, found: Option<&Found>, entry: &Entry) -> Result<()> {
         if let Some(old) = found.map(|f| &f.entry) {
             let keeps: HashSet<_> = entry.kept.iter().map(|k| k.id).collect();
             let gone = old
@@ -355,25 +373,14 @@ impl Vault {
 
     /// One transaction for all of `batch`; nothing in memory moves before it
     /// is on the disk.
-    fn write_batch(&mut self, batch: Batch) -> Result<()> {
-        let staged = self.tree.stage(batch.buckets)?;
+    fn write_batch(&mut self, mut batch: Batch) -> Result<()> {
+        let staged = self.tree.stage(std::mem::take(&mut batch.buckets))?;
         let manifest = Manifest {
             root: staged.root,
-            ..batch.manifest
+            ..batch.manifest.clone()
         };
         self.transact(manifest, batch.erase, |tx| {
-            for (id, object) in &batch.revisions {
-                tx.revision(id, object)?;
-            }
-            for id in &batch.dropped {
-                tx.drop_revision(id)?;
-            }
-            for (tag, record) in &batch.moved {
-                tx.drop_entry(tag, record)?;
-            }
-            for (tag, record, row) in &batch.entries {
-                tx.entry(tag, record, row)?;
-            }
+            batch.write(tx)?;
             staged.write(tx)
         })?;
         self.tree.apply(staged);

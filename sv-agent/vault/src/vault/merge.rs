@@ -1,0 +1,570 @@
+//! What a copy of the vault knows, into the vault: for each record the
+//! revisions of both, and of these what FORMAT.md §3 keeps. Ids decide, not
+//! names. It is one transaction: all of it or nothing.
+
+use super::{
+    Vault,
+    check::Check,
+    control::Changes,
+    keys::{Epochs, NodeKeys},
+    path,
+    read::Found,
+    recover,
+    slots::SlotKey,
+    view::kept,
+    write::{Batch, Draft},
+};
+use crate::{
+    Error, Result,
+    audit::Prepared,
+    item::check_name,
+    limits,
+    objects::{
+        NameTag, NodeId, RecordId, RevisionId,
+        body::Op,
+        entry::{Entry, Kept, Metadata},
+        first16, kind,
+        manifest::Manifest,
+        revision::{Header, Revision},
+        tree::Leaf,
+    },
+    sys,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// What opens a copy whose keys the vault no longer has.
+pub enum CopyKey<'a> {
+    /// None is needed: the copy is of the epoch in force.
+    None,
+    /// One of its slots.
+    Slot(SlotKey),
+    /// Its shares.
+    Shares(Vec<&'a [u8]>),
+}
+
+/// A merge under way. Until [`Vault::merge_commit`] nothing has changed.
+pub struct Merge {
+    source: Check,
+    /// The copy's keys, where they are not the vault's.
+    keys: Option<Epochs>,
+    /// The next bucket: of the vault, then of the copy.
+    ours: u32,
+    theirs: u32,
+    /// The vault's records by id.
+    index: Vec<(RecordId, Leaf)>,
+    batch: Batch,
+    changed: HashMap<RecordId, Changed>,
+    seen: HashSet<RecordId>,
+    merged: Merged,
+}
+
+/// What a merge did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Secrets that the vault did not have.
+    pub secrets: u64,
+    /// Revisions that the vault did not have.
+    pub revisions: u64,
+    /// Secrets that both sides changed, or gave the same name.
+    pub conflicts: u64,
+}
+
+/// Where a record that was changed is now.
+struct Changed {
+    tag: NameTag,
+    live: bool,
+    /// It was live under that name before.
+    stayed: bool,
+}
+
+/// The outcome of a commit that only the disk knows.
+pub(super) struct Outcome {
+    pub manifest: Manifest,
+    pub authors: HashMap<NodeId, [u8; 32]>,
+}
+
+/// One revision of a record, of either side.
+struct Rev {
+    id: RevisionId,
+    header: Header,
+    /// The vault's entry for it, if it has one.
+    ours: Option<Kept>,
+    theirs: Option<Kept>,
+}
+
+const BUCKETS: u32 = 65_536;
+
+impl Merge {
+    /// How far it is, of how much.
+    #[must_use]
+    pub fn progress(&self) -> (u64, u64) {
+        let quarter = self.ours / 4;
+        (
+            (quarter + self.theirs).into(),
+            (BUCKETS + BUCKETS / 4).into(),
+        )
+    }
+}
+
+impl Vault {
+    /// Whether the copy is of this vault, and needs a key of its own.
+    pub fn merge_needs_key(&self, copy: &Check) -> Result<bool> {
+        if copy.chain.vault != self.manifest.vault {
+            return Err(Error::OtherVault);
+        }
+        if copy.chain.descends(&copy.manifest.epoch, &self.epochs.head) {
+            return Err(Error::LaterEpoch);
+        }
+        Ok(!self.epochs.has(&copy.manifest.epoch))
+    }
+
+    /// Begins to merge a copy that was checked.
+    pub fn merge_begin(&mut self, copy: Check, key: &CopyKey<'_>) -> Result<Merge> {
+        let result = self.begin_merge(copy, key);
+        sys::scrub_stack();
+        result
+    }
+
+    fn begin_merge(&mut self, copy: Check, key: &CopyKey<'_>) -> Result<Merge> {
+        self.writable()?;
+        copy.require_sound()?;
+        let keys = if self.merge_needs_key(&copy)? {
+            Some(self.open_copy(&copy, key)?)
+        } else {
+            None
+        };
+        self.store.begin()?;
+        Ok(Merge {
+            source: copy,
+            keys,
+            ours: 0,
+            theirs: 0,
+            index: Vec::new(),
+            batch: Batch::new(&self.manifest),
+            changed: HashMap::new(),
+            seen: HashSet::new(),
+            merged: Merged::default(),
+        })
+    }
+
+    fn open_copy(&self, copy: &Check, key: &CopyKey<'_>) -> Result<Epochs> {
+        let memory = &self.memory;
+        match key {
+            CopyKey::None => Err(Error::NeedsKey),
+            CopyKey::Shares(texts) => recover::shared(&copy.store, memory, texts),
+            CopyKey::Slot(key) => {
+                let challenge = copy.challenge()?;
+                let (mut node_key, slot) = challenge.open(key)?;
+                let keys = NodeKeys::derive(memory, &mut node_key)?;
+                let manifest = &copy.manifest;
+                if slot.vault != manifest.vault || keys.node != manifest.node {
+                    return Err(Error::Damaged("a slot is of another vault"));
+                }
+                Epochs::open(memory, &keys, &copy.store, manifest)
+            }
+        }
+    }
+
+    /// Merges about `step` more records, and says whether that was all.
+    pub fn merge_step(&mut self, merge: &mut Merge, step: usize) -> Result<bool> {
+        let result = self.advance_merge(merge, step);
+        sys::scrub_stack();
+        if result.is_err() {
+            self.store.abort();
+        }
+        result
+    }
+
+    fn advance_merge(&mut self, merge: &mut Merge, step: usize) -> Result<bool> {
+        self.store.check_file()?;
+        let mut left = step;
+        while left > 0 {
+            if let Ok(number) = u16::try_from(merge.ours) {
+                let bucket = self.tree.bucket(&self.store, number)?;
+                let leaves = bucket.leaves().iter();
+                merge.index.extend(leaves.map(|leaf| (leaf.record, *leaf)));
+                left = left.saturating_sub(usize::from(number % 64 == 0));
+                merge.ours += 1;
+                if merge.ours == BUCKETS {
+                    merge.index.sort_unstable_by_key(|(record, _)| *record);
+                }
+            } else if let Ok(number) = u16::try_from(merge.theirs) {
+                let bucket = merge.source.tree.bucket(&merge.source.store, number)?;
+                for leaf in bucket.leaves() {
+                    self.merge_record(merge, leaf)?;
+                    left = left.saturating_sub(1);
+                }
+                left = left.saturating_sub(usize::from(number % 64 == 0));
+                merge.theirs += 1;
+            } else {
+                return Ok(true);
+            }
+        }
+        Ok(merge.theirs == BUCKETS)
+    }
+
+    fn merge_record(&mut self, merge: &mut Merge, leaf: &Leaf) -> Result<()> {
+        if !merge.seen.insert(leaf.record) {
+            return Err(Error::Damaged("a record is there twice"));
+        }
+        let theirs = merge.source.entry(leaf)?;
+        let at = merge.index.binary_search_by_key(&leaf.record, |(r, _)| *r);
+        let ours = match at {
+            Ok(at) => {
+                let leaf = merge.index[at].1;
+                Some(self.view().entry(leaf.tag, leaf.record, &leaf.hash)?)
+            }
+            Err(_) => None,
+        };
+        let revs = self.union(merge, ours.as_ref(), &theirs)?;
+        let stays = selected(&revs)?;
+        let is_new = |rev: &Rev| rev.ours.is_none();
+        if !stays.iter().any(|(at, _)| is_new(&revs[*at])) {
+            return Ok(());
+        }
+        let before = match ours {
+            Some(entry) => Some(self.open_entry(entry)?),
+            None => None,
+        };
+        let (entry, metadata) = self.merged_entry(merge, &theirs, &revs, &stays)?;
+
+        let heads = stays.iter().filter(|(_, head)| *head).count();
+        merge.merged.conflicts += u64::from(heads > 1);
+        let live = metadata.op == Op::Put;
+        if before.is_none() {
+            merge.merged.secrets += u64::from(live);
+        }
+        let added = stays.iter().filter(|(at, _)| is_new(&revs[*at])).count();
+        merge.merged.revisions += added as u64;
+        let manifest = &mut merge.batch.manifest;
+        manifest.objects += added as u64;
+        let was_live = before.as_ref().is_some_and(|f| f.metadata.op == Op::Put);
+        manifest.live = manifest.live + u64::from(live) - u64::from(was_live);
+
+        let row = entry.encode()?;
+        self.store
+            .step(|tx| tx.stage(&entry.tag, &entry.record, &row))?;
+        self.place(&mut merge.batch, before.as_ref(), &entry)?;
+        let stayed = was_live && before.is_some_and(|f| f.entry.tag == entry.tag);
+        let now = Changed {
+            tag: entry.tag,
+            live,
+            stayed,
+        };
+        merge.changed.insert(entry.record, now);
+        Ok(())
+    }
+
+    /// The revisions of a record on both sides.
+    fn union(&self, merge: &Merge, ours: Option<&Entry>, theirs: &Entry) -> Result<Vec<Rev>> {
+        let mut revs: BTreeMap<RevisionId, Rev> = BTreeMap::new();
+        for kept in ours.iter().flat_map(|entry| &entry.kept) {
+            let object = self.view().object(&kept.id)?;
+            let rev = Rev {
+                id: kept.id,
+                header: Revision::parse(&object, &kept.id)?.header,
+                ours: Some(kept.clone()),
+                theirs: None,
+            };
+            revs.insert(kept.id, rev);
+        }
+        for kept in &theirs.kept {
+            if let Some(rev) = revs.get_mut(&kept.id) {
+                rev.theirs = Some(kept.clone());
+                continue;
+            }
+            let object = their_object(merge, &kept.id)?;
+            let header = Revision::parse(&object, &kept.id)?.header;
+            if header.vault != self.manifest.vault || header.record != theirs.record {
+                return Err(Error::Damaged("a revision is of another record"));
+            }
+            let rev = Rev {
+                id: kept.id,
+                header,
+                ours: None,
+                theirs: Some(kept.clone()),
+            };
+            revs.insert(kept.id, rev);
+        }
+        Ok(revs.into_values().collect())
+    }
+
+    /// The row of what stays. Revisions that are new are stored; each is opened
+    /// first, and its key wrapped under the epoch in force.
+    fn merged_entry(
+        &mut self,
+        merge: &Merge,
+        theirs: &Entry,
+        revs: &[Rev],
+        stays: &[(usize, bool)],
+    ) -> Result<(Entry, Metadata)> {
+        let vault = self.manifest.vault;
+        let chosen = stays
+            .iter()
+            .filter(|(_, head)| *head)
+            .map(|(at, _)| &revs[*at])
+            .max_by_key(|rev| (rev.header.lc, rev.id))
+            .ok_or(Error::Damaged("a record has no head"))?
+            .id;
+        let mut entry = Entry {
+            tag: [0; 32],
+            record: theirs.record,
+            kept: Vec::with_capacity(stays.len()),
+            metadata: Vec::new(),
+        };
+        for (at, head) in stays {
+            let rev = &revs[*at];
+            let one = match (&rev.ours, &rev.theirs) {
+                (Some(ours), _) => Kept {
+                    head: *head,
+                    ..ours.clone()
+                },
+                (None, Some(theirs)) => self.take_revision(merge, theirs, *head)?,
+                (None, None) => return Err(Error::Damaged("a revision is missing")),
+            };
+            entry.kept.push(one);
+        }
+        let metadata = self.view().metadata(&entry, &chosen)?;
+        entry.tag = self.keys.tag(&vault, &metadata.name);
+        let keys = self.keys.metadata(&vault);
+        entry.metadata = metadata.seal(&keys, &entry.tag, &entry.record, &chosen)?;
+        Ok((entry, metadata))
+    }
+
+    fn take_revision(&mut self, merge: &Merge, kept: &Kept, head: bool) -> Result<Kept> {
+        let vault = self.manifest.vault;
+        let object = their_object(merge, &kept.id)?;
+        let epochs = match &merge.keys {
+            Some(keys) if keys.has(&kept.epoch) => keys,
+            _ => &self.epochs,
+        };
+        let dek = epochs.unwrap(&vault, &kept.id, &kept.epoch, &kept.wrap)?;
+        Revision::parse(&object, &kept.id)?.open(&dek)?;
+        let wrap = self.epochs.wrap(&vault, &kept.id, &dek)?;
+        self.store.step(|tx| tx.revision(&kept.id, &object))?;
+        Ok(Kept {
+            id: kept.id,
+            head,
+            epoch: self.epochs.head,
+            wrap,
+        })
+    }
+
+    /// Takes what was merged into force.
+    pub fn merge_commit(&mut self, merge: Merge, now: i64) -> Result<Merged> {
+        let result = self.commit_merge(merge, now);
+        self.store.abort();
+        sys::scrub_stack();
+        result
+    }
+
+    fn commit_merge(&mut self, mut merge: Merge, now: i64) -> Result<Merged> {
+        if merge.theirs < BUCKETS {
+            return Err(Error::Storage("the merge is not complete".into()));
+        }
+        if merge.merged.revisions == 0 {
+            return Ok(merge.merged);
+        }
+        self.part_names(&mut merge, now)?;
+        let Merge {
+            source,
+            mut batch,
+            merged,
+            ..
+        } = merge;
+        let mut changes = Changes::default();
+        for (id, object) in source.store.control(kind::EPOCH)? {
+            if self.store.control_object(kind::EPOCH, &id)?.is_none() {
+                changes.set(kind::EPOCH, &id, object);
+            }
+        }
+        let event = self.prepare_event()?;
+        let staged = self.tree.stage(std::mem::take(&mut batch.buckets))?;
+        let theirs = &source.manifest;
+        let manifest = Manifest {
+            generation: self.manifest.generation.max(theirs.generation) + 1,
+            lc: batch.manifest.lc.max(theirs.lc),
+            root: staged.root,
+            audit: (event.as_ref()).map_or(self.manifest.audit, Prepared::position),
+            ..batch.manifest.clone()
+        };
+        let manifest = changes.digested(&self.store, manifest)?;
+        let signed = manifest.seal(self.keys.signing.expose());
+        let synced = self.audit.synced();
+        self.store.step(|tx| {
+            tx.merge_staged()?;
+            batch.write(tx)?;
+            staged.write(tx)?;
+            changes.write(tx)?;
+            if let Some(event) = &event {
+                tx.drop_events(synced)?;
+                tx.event(event)?;
+            }
+            tx.manifest(&signed)
+        })?;
+        let authors = source.chain.into_authors();
+        let outcome = Outcome { manifest, authors };
+        if let Err(e) = self.store.commit() {
+            self.unsure_merge = Some(Box::new(outcome));
+            return Err(e);
+        }
+        self.tree.apply(staged);
+        self.names = None;
+        self.manifest = outcome.manifest;
+        self.epochs.know(outcome.authors);
+        self.wrote(event);
+        Ok(merged)
+    }
+
+    /// A name belongs to one secret. Where another one came to it, the one that
+    /// had it keeps it, and the other gets a name of its own.
+    fn part_names(&mut self, merge: &mut Merge, now: i64) -> Result<()> {
+        let mut came: Vec<(NameTag, RecordId)> = (merge.changed.iter())
+            .filter(|(_, changed)| changed.live && !changed.stayed)
+            .map(|(record, changed)| (changed.tag, *record))
+            .collect();
+        came.sort_unstable();
+        let stayed: HashSet<NameTag> = (merge.changed.values())
+            .filter(|changed| changed.live && changed.stayed)
+            .map(|changed| changed.tag)
+            .collect();
+        let mut last = None;
+        for (tag, record) in came {
+            let again = last.replace(tag) == Some(tag);
+            if again || stayed.contains(&tag) || self.is_taken(merge, &tag)? {
+                self.rename_merged(merge, &tag, &record, now)?;
+                merge.merged.conflicts += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a secret that was not changed has this name.
+    fn is_taken(&mut self, merge: &Merge, tag: &NameTag) -> Result<bool> {
+        let bucket = self.tree.bucket(&self.store, path::bucket_of(tag))?;
+        for leaf in bucket.of(tag) {
+            if merge.changed.contains_key(&leaf.record) {
+                continue;
+            }
+            let entry = self.view().entry(leaf.tag, leaf.record, &leaf.hash)?;
+            if self.open_entry(entry)?.metadata.op == Op::Put {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A revision with another name on top of a record that was merged.
+    fn rename_merged(
+        &mut self,
+        merge: &mut Merge,
+        tag: &NameTag,
+        record: &RecordId,
+        now: i64,
+    ) -> Result<()> {
+        let rows = self.store.step(|tx| tx.staged(path::bucket_of(tag)))?;
+        let (_, _, row) = (rows.into_iter())
+            .find(|(t, r, _)| (t, r) == (tag, record))
+            .ok_or(Error::Damaged("a record is missing"))?;
+        let found: Found = self.open_entry(Entry::parse(*tag, *record, &row)?)?;
+        let opened = self
+            .view()
+            .open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
+        let name = apart(&found.metadata.name, record);
+        check_name(&name)?;
+        let lc = merge.source.manifest.lc;
+        merge.batch.manifest.lc = merge.batch.manifest.lc.max(lc);
+        let draft = Draft {
+            op: Op::Put,
+            purge: false,
+            name: &name,
+            fields: &found.metadata.fields,
+            value: opened.body.value(),
+            now,
+        };
+        self.prepare(&mut merge.batch, Some(&found), &draft)?;
+        Ok(())
+    }
+
+    /// Gives a merge up: nothing has changed.
+    pub fn merge_abort(&mut self) {
+        self.store.abort();
+    }
+}
+
+fn their_object(merge: &Merge, id: &RevisionId) -> Result<Vec<u8>> {
+    merge
+        .source
+        .store
+        .revision(id)?
+        .ok_or(Error::Damaged("a revision is missing"))
+}
+
+/// The name that a secret gets whose own is another one's.
+fn apart(name: &str, record: &RecordId) -> String {
+    let hex: String = record[..4].iter().map(|b| format!("{b:02x}")).collect();
+    let end = format!(".restored-{hex}");
+    let mut room = limits::NAME - end.len();
+    if name.len() <= room {
+        return name.to_owned() + &end;
+    }
+    while !name.is_char_boundary(room) {
+        room -= 1;
+    }
+    name[..room].to_owned() + &end
+}
+
+/// Which of the revisions stay, by place, and which of those are heads.
+fn selected(revs: &[Rev]) -> Result<Vec<(usize, bool)>> {
+    let mut parents: HashSet<RevisionId> = HashSet::new();
+    let mut ancestors: HashSet<[u8; 16]> = HashSet::new();
+    for rev in revs {
+        parents.extend(&rev.header.parents);
+        ancestors.extend(&rev.header.ancestors);
+    }
+    let superseded = |rev: &Rev| parents.contains(&rev.id) || ancestors.contains(&first16(&rev.id));
+    let gone = purged(revs);
+    let heads: Vec<&Rev> = revs.iter().filter(|rev| !superseded(rev)).collect();
+    if heads.len() > limits::PARENTS {
+        return Err(Error::Damaged("more heads than a revision can supersede"));
+    }
+    let of_heads: HashSet<RevisionId> = (heads.iter())
+        .flat_map(|rev| rev.header.parents.iter().copied())
+        .collect();
+    let mut past: Vec<usize> = (0..revs.len())
+        .filter(|at| superseded(&revs[*at]) && !gone.contains(&revs[*at].id))
+        .collect();
+    past.sort_unstable_by_key(|at| {
+        let rev = &revs[*at];
+        std::cmp::Reverse((rev.header.generation, rev.header.lc, rev.id))
+    });
+    let mut stays: Vec<(usize, bool)> = (past.iter().enumerate())
+        .filter(|(rank, at)| *rank < limits::HISTORY || of_heads.contains(&revs[**at].id))
+        .map(|(_, at)| (*at, false))
+        .collect();
+    stays.extend(
+        (0..revs.len())
+            .filter(|at| !superseded(&revs[*at]))
+            .map(|at| (at, true)),
+    );
+    // By id, as a row wants it: `revs` is sorted.
+    stays.sort_unstable();
+    Ok(stays)
+}
+
+/// What a purge drops: everything that it supersedes, as far as anyone here
+/// knows the way.
+fn purged(revs: &[Rev]) -> HashSet<RevisionId> {
+    let mut gone: HashSet<RevisionId> = HashSet::new();
+    let mut next: Vec<&Rev> = revs.iter().filter(|rev| rev.header.purge).collect();
+    while let Some(rev) = next.pop() {
+        for other in revs {
+            let below = rev.header.parents.contains(&other.id)
+                || rev.header.ancestors.contains(&first16(&other.id));
+            if below && gone.insert(other.id) {
+                next.push(other);
+            }
+        }
+    }
+    gone
+}
