@@ -120,7 +120,7 @@ pub(crate) fn dealing(vault: [u8; 16], set: core::SetInfo) -> wire::Dealing {
         epoch: set.epoch,
         dealt: set.dealt,
         digest: set.digest,
-        shares: (1..).zip(set.shares).map(share).collect(),
+        shares: (1..=u8::MAX).zip(set.shares).map(share).collect(),
         count: set.count,
     }
 }

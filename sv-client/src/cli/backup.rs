@@ -24,7 +24,8 @@ Examples:
 Where no vault is, the backup becomes the vault, locked. Into a vault, which has
 to be unlocked, it brings what that lacks and takes nothing away; a secret that
 both sides changed keeps both, see `sv history`, and one whose name is taken is
-called NAME.restored-XXXXXXXX. A backup from before `sv rotate` needs what opened it then: its password, key file or shares.";
+called NAME.restored-XXXXXXXX. A backup from before `sv
+rotate` needs what opened it then: its password, key file or shares.";
 
 /// After the help of `verify`.
 pub const VERIFY: &str = "\

@@ -194,15 +194,35 @@ fn resume(context: &Context, mut deliver: Box<dyn Deliver>, args: &DistributeArg
 /// The set that is not in force, although some of its shares wait.
 fn commit_pending(context: &Context) -> Result<()> {
     let dealing = the_pending(context)?;
+    if !enough(&dealing) {
+        return Err(Error::Partial {
+            message: format!(
+                "{} of {} shares are delivered, and {} open the vault",
+                delivered(&dealing),
+                dealing.count,
+                dealing.threshold
+            ),
+            hint: "sv distribute --resume delivers what waits".to_owned(),
+        });
+    }
     let dealing = commit(context, dealing.set, true)?;
     report(context, &dealing, &[])
+}
+
+fn delivered(dealing: &Dealing) -> usize {
+    dealing.shares.len() - waiting(dealing).len()
+}
+
+/// Whether those who have a share can open the vault.
+fn enough(dealing: &Dealing) -> bool {
+    delivered(dealing) >= usize::from(dealing.threshold)
 }
 
 fn cancel(context: &Context) -> Result<()> {
     let dealing = the_pending(context)?;
     let request = Request::DealCancel { set: dealing.set };
     done(&mut context.connect()?, request, Patience::Short)?;
-    let delivered = dealing.shares.len() - waiting(&dealing).len();
+    let delivered = delivered(&dealing);
     if delivered > 0 && !context.json {
         output::warn(&format!(
             "{} of it went out and open nothing: destroy them",
@@ -321,14 +341,9 @@ impl Round<'_> {
             };
             error.hinted(format!("{hint}{}", self.again()))
         })?;
-        let waits = !waiting(&dealing).is_empty();
-        let dealing = if dealing.state == SetState::Pending && (self.partial || !waits) {
-            match commit(self.context, set, self.partial) {
-                Ok(dealing) => dealing,
-                // The reason that is told first is why some were not delivered.
-                Err(error) if failures.is_empty() => return Err(error.hinted(self.again())),
-                Err(_) => dealing,
-            }
+        let complete = waiting(&dealing).is_empty() || (self.partial && enough(&dealing));
+        let dealing = if dealing.state == SetState::Pending && complete {
+            commit(self.context, set, self.partial).map_err(|e| e.hinted(self.again()))?
         } else {
             dealing
         };
@@ -392,9 +407,8 @@ impl Round<'_> {
                 SetState::Active => "the set is in force all the same",
             }
         );
-        let enough = usize::from(dealing.count) - waits >= usize::from(dealing.threshold);
         let mut hint = self.again();
-        if dealing.state == SetState::Pending && enough {
+        if dealing.state == SetState::Pending && enough(dealing) {
             hint.push_str(", or --commit to do without them for now");
         }
         Error::Partial { message, hint }

@@ -21,7 +21,6 @@ const NAME: (usize, usize) = (44, 2);
 const GROUP: usize = 5;
 /// Groups beside each other.
 const GROUPS: usize = 12;
-const COLUMNS: usize = 3;
 
 /// How text looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,16 +158,21 @@ fn name<'a>(name: &str) -> Vec<Cow<'a, str>> {
 
 fn words<'a>(page: &mut Page<'a>, words: &'a str, y: f64) -> f64 {
     page.heading(y, "The share in words");
-    let rows = words.split_ascii_whitespace().count().div_ceil(COLUMNS);
-    for (column, at) in [LEFT, LEFT + 58.0, LEFT + 116.0].into_iter().enumerate() {
-        let list = words.split_ascii_whitespace().enumerate();
-        for (row, (number, word)) in list.skip(column * rows).take(rows).enumerate() {
-            let y = y + 8.5 + row as f64 * 5.4;
-            page.number(at + 6.0, y, 9.0, number + 1);
-            page.put(at + 9.5, y, 12.0, Font::Mono, word);
-        }
+    let count = words.split_ascii_whitespace().count();
+    // A vault's share has 33; what is longer has to be smaller.
+    let (columns, height, size) = match count {
+        0..=36 => (3, 5.4, 12.0),
+        _ => (4, 4.4, 10.0),
+    };
+    let rows = count.div_ceil(columns);
+    for (at, word) in words.split_ascii_whitespace().enumerate() {
+        let (column, row) = (at / rows, at % rows);
+        let x = LEFT + column as f64 * (RIGHT - LEFT) / columns as f64;
+        let y = y + 8.5 + row as f64 * height;
+        page.number(x + 6.0, y, size * 0.75, at + 1);
+        page.put(x + 9.5, y, size, Font::Mono, word);
     }
-    y + 8.5 + rows.saturating_sub(1) as f64 * 5.4
+    y + 8.5 + rows.saturating_sub(1) as f64 * height
 }
 
 fn line<'a>(page: &mut Page<'a>, line: &'a str, y: f64) -> f64 {
@@ -206,16 +210,16 @@ fn advice(page: &mut Page<'_>, threshold: u8, y: f64) {
             format!("Whoever has {who} of these sheets and a copy of the vault has every secret in it."),
         ],
         [
-            "Never photograph, scan, copy or send it. It is no use to anybody before it is needed,".into(),
-            "and nobody needs it to help you: only the program sv ever asks for it.".into(),
+            "Never photograph, copy or send it. It is no use to anybody before it is needed, and".into(),
+            "nobody needs it to help you: only the program sv ever asks for it.".into(),
         ],
         [
-            "To open the vault: have a copy of the vault's file, run  sv recover  and give as many shares".into(),
-            "as are needed: words typed, line typed, or code scanned. Spaces don't count; mistakes are named.".into(),
+            "To open the vault: have a copy of the vault's file, run  sv recover  and give as many".into(),
+            "shares as are needed: words typed, line typed, or code read by a scanner there.".into(),
         ],
         [
             "If it is lost, or somebody has seen it, tell the owner at once, who runs  sv distribute:".into(),
-            "that deals new shares, and all of this set become worthless. Then burn this sheet.".into(),
+            "that deals new shares, and this set becomes worthless. Then burn this sheet.".into(),
         ],
     ];
     let mut y = y + 2.5;

@@ -176,7 +176,7 @@ impl Vault {
     }
 
     fn advance_merge(&mut self, merge: &mut Merge, step: usize) -> Result<bool> {
-        self.store.check_file()?;
+        self.going_on(merge)?;
         let mut left = step;
         while left > 0 {
             if let Ok(number) = u16::try_from(merge.ours) {
@@ -201,6 +201,16 @@ impl Vault {
             }
         }
         Ok(merge.theirs == BUCKETS)
+    }
+
+    /// The transaction is still the one that the merge began.
+    fn going_on(&self, merge: &Merge) -> Result<()> {
+        self.store.check_file()?;
+        if self.store.is_long() && merge.batch.manifest.generation == self.manifest.generation {
+            Ok(())
+        } else {
+            Err(Error::Storage("the merge was given up".into()))
+        }
     }
 
     fn merge_record(&mut self, merge: &mut Merge, leaf: &Leaf) -> Result<()> {
@@ -359,6 +369,7 @@ impl Vault {
     }
 
     fn commit_merge(&mut self, mut merge: Merge, now: i64) -> Result<Merged> {
+        self.going_on(&merge)?;
         if merge.theirs < BUCKETS {
             return Err(Error::Storage("the merge is not complete".into()));
         }

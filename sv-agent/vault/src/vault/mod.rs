@@ -280,6 +280,7 @@ impl Vault {
     #[must_use]
     pub fn lock(mut self) -> Locked {
         self.store.abort();
+        self.store.end_copy();
         self.anchor_audit();
         let Self {
             mut store,

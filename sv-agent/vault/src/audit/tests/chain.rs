@@ -1,6 +1,7 @@
 //! What is in a record, and who can make one.
 
 use super::*;
+use crate::audit::chain;
 
 #[test]
 fn events_come_back_as_they_were_written() {
