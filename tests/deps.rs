@@ -73,6 +73,20 @@ fn the_engine_links_neither_runtime_nor_protocol() {
 }
 
 #[test]
+fn the_shares_link_neither_runtime_nor_engine() {
+    lacks(
+        "sv-shares",
+        &[
+            "tokio",
+            "rusqlite",
+            "sv-proto",
+            "sv-vault-core",
+            "sv-client",
+        ],
+    );
+}
+
+#[test]
 fn the_protocol_links_neither_runtime_nor_engine() {
     lacks(
         "sv-proto",
@@ -92,6 +106,7 @@ fn the_agent_links_no_network_library() {
         "rustls",
         "openssl",
         "native-tls",
+        "age",
         "sv-client",
     ] {
         assert!(!tree.contains(name), "the agent is not to link {name}");

@@ -275,7 +275,11 @@ fn what_makes_no_sense() {
     for line in ["distribute --json", "distribute --stdout --json"] {
         let done = home.sv(line).run();
         let error: Value = serde_json::from_str(&done.err).expect("a document");
-        assert_eq!((done.code(), &error["kind"]), (2, &"usage".into()), "{line}");
+        assert_eq!(
+            (done.code(), &error["kind"]),
+            (2, &"usage".into()),
+            "{line}"
+        );
     }
     assert!(!home.root.join("a").exists());
     assert_eq!(set(&home)["pending"], Value::Null);
@@ -539,7 +543,10 @@ fn into_force_without_some() {
     .ends_with(10);
     // Two are not enough to open the vault.
     let error = home.sv("distribute --commit").fails(10);
-    assert!(error.contains("2 of 5 shares are delivered, and 3 open"), "{error}");
+    assert!(
+        error.contains("2 of 5 shares are delivered, and 3 open"),
+        "{error}"
+    );
     assert_eq!(drill(&home, &old[..2]), 0);
     injected(
         &home,
@@ -626,7 +633,7 @@ fn one_at_a_time_on_a_terminal() {
     let home = Home::with_vault();
     let mut terminal = Terminal::start(&home, &["distribute", "--shares=3", "--threshold=2"]);
     for index in 1..=3 {
-        terminal.expect(&format!("share {index} of 3 of the vault vault comes next"));
+        terminal.expect(&format!("share {index} of 3 of vault.sv comes next"));
         assert!(!terminal.echoes());
         assert_eq!(shares_in(&terminal.shown()).len(), index - 1, "not yet");
         terminal.type_keys(b" ");
@@ -704,13 +711,12 @@ fn an_interruption_leaves_the_rest_waiting() {
     assert_eq!(pending["waiting"], 2);
     assert_eq!(pending["shares"][0]["kind"], "shown");
 
-    // ^Z gives the screen back too, and the page is there again afterwards.
     let mut terminal = Terminal::start(&home, &["distribute", "--resume"]);
-    terminal.expect("share 2 of 3 of the vault vault comes next");
+    terminal.expect("share 2 of 3 of vault.sv comes next");
     terminal.type_keys(b" ");
     terminal.expect("counts it as handed over");
     terminal.type_keys(b" ");
-    terminal.expect("share 3 of 3 of the vault vault comes next");
+    terminal.expect("share 3 of 3 of vault.sv comes next");
     terminal.type_keys(b" ");
     terminal.expect("counts it as handed over");
     terminal.type_keys(b" ");

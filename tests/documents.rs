@@ -140,7 +140,9 @@ fn every_option_of_the_readme_exists() {
     for command in commands(&help(&[])) {
         known.extend(options(&help(&[&command])));
     }
-    known.extend(options(&help(&["agent", "stop"])));
+    for command in [["agent", "stop"], ["slot", "add"], ["share", "release"]] {
+        known.extend(options(&help(&command)));
+    }
     let readme = read("README.md");
     let ours = readme.lines().filter(|line| {
         !["cargo ", "systemctl ", "journalctl", "docker ", "mkdir "]

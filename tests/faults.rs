@@ -1,102 +1,28 @@
 //! A disk that fails, a disk that is full, and an agent that is killed, at each
-//! write and sync of the commands that renew keys or bring a vault back: the
-//! vault is as before or as after, and never something in between.
+//! write and sync of the commands that renew keys: the vault is as before or as
+//! after, and never something in between. `faults_restore.rs` does the same with
+//! a vault that is brought back.
 
 mod common;
 
 use common::{
-    Home, PASSWORD,
-    faults::{Case, Outcome, Seed, State, World, matrix},
-    upkeep::{self, Dealt, Dump, key_file, password},
+    PASSWORD,
+    base::{Base, NEW_PASSWORD, unlocked},
+    faults::{self, Fault, Injection},
+    ordeal::{Case, Outcome, State, World, matrix},
+    upkeep::{self, Dealt, key_file, password},
 };
-use std::{fs, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 use sv_proto::{
-    Request, Response, Secret,
+    Request, Secret,
     message::{KeyKind, SetState, State as Shown},
 };
-
-const NEW_PASSWORD: &str = "another one altogether";
-const STAGED: &str = "vault.sv.restore-0123456789abcdef";
-
-/// Names of all secrets that the seed ever had.
-fn names() -> Vec<String> {
-    (0..20).map(|i| format!("team/secret-{i:02}")).collect()
-}
-
-/// A vault of 20 secrets with histories, one deleted, a password, a key file and
-/// shares; what it holds, the shares, and its epoch.
-struct Base {
-    seed: Seed,
-    dump: Dump,
-    shares: Dealt,
-    epoch: u64,
-}
-
-impl Base {
-    fn new() -> Self {
-        let home = Home::with_vault();
-        let mut client = home.connect();
-        for (i, name) in names().iter().enumerate() {
-            let value = |rev: usize| format!("{name} {rev} ").repeat(1 + 7 * i).into_bytes();
-            client.add(name, &value(1)).expect("a secret");
-            for rev in 2..2 + i % 4 {
-                client.update(name, &value(rev)).expect("a revision");
-            }
-        }
-        let gone = Request::Delete {
-            name: names()[3].clone(),
-            purge: false,
-        };
-        client.ask(gone).expect("one is gone");
-        let added = Request::SlotAdd {
-            present: password(PASSWORD),
-            new: key_file(),
-            label: "key file".to_owned(),
-        };
-        let slots = upkeep::slots(&mut client, added).expect("a slot more");
-        assert_eq!(slots.len(), 2);
-        let shares = upkeep::distributed(&mut client, 2, 3);
-        let dump = Dump::of(&mut client, &names());
-        let epoch = client.status().epoch.expect("unlocked");
-        upkeep::sound(&mut client);
-        home.sv("agent stop").ok();
-        Self {
-            seed: Seed::new(home),
-            dump,
-            shares,
-            epoch,
-        }
-    }
-
-    /// Unlocked, everything is there and nothing is off.
-    fn whole(&self, world: &mut World, dump: &Dump) {
-        let mut client = world.client();
-        let found = Dump::of(&mut client, &names());
-        assert!(found == *dump, "secrets changed: {found:#?}\nnot {dump:#?}");
-        upkeep::sound(&mut client);
-        tidy(&world.home);
-    }
-}
-
-/// Nothing is left beside the vault but what belongs there.
-fn tidy(home: &Home) {
-    let dir = home.vault.parent().expect("a folder");
-    for entry in fs::read_dir(dir).expect("a folder") {
-        let name = entry.expect("an entry").file_name();
-        let name = name.to_str().expect("UTF-8");
-        let known = ["vault.sv", "vault.sv-wal", "vault.sv.lock", STAGED];
-        assert!(
-            known.contains(&name) || name.starts_with("vault.sv.audit"),
-            "{name} is left over"
-        );
-    }
-}
-
-/// Unlocks with the key file, which every state but a recovered one has.
-fn unlocked(world: &mut World) {
-    let mut client = world.client();
-    upkeep::unlock(&mut client, key_file()).expect("the key file opens it");
-}
 
 struct Rotate<'a>(&'a Base);
 
@@ -108,7 +34,7 @@ impl Case for Rotate<'_> {
     }
 
     fn tries(&self) -> usize {
-        100
+        60
     }
 
     fn begin(&self, world: &mut World) {
@@ -175,7 +101,7 @@ impl Case for RotatePassword<'_> {
     }
 
     fn tries(&self) -> usize {
-        20
+        12
     }
 
     fn begin(&self, world: &mut World) {
@@ -223,7 +149,7 @@ impl Case for Passwd<'_> {
     }
 
     fn tries(&self) -> usize {
-        40
+        30
     }
 
     fn begin(&self, world: &mut World) {
@@ -268,7 +194,7 @@ impl Case for Distribute<'_> {
     }
 
     fn tries(&self) -> usize {
-        90
+        60
     }
 
     fn begin(&self, world: &mut World) {
@@ -335,7 +261,7 @@ impl Case for Recover<'_> {
     }
 
     fn tries(&self) -> usize {
-        45
+        30
     }
 
     fn begin(&self, world: &mut World) {
@@ -380,211 +306,130 @@ fn recover() {
     matrix(&base.seed, &Recover(&base));
 }
 
-/// Puts a file beside the vault as a client does.
-fn stage(home: &Home, bytes: &[u8]) {
-    let at = home.vault.with_file_name(STAGED);
-    if at.exists() {
-        return;
-    }
-    let mut options = fs::File::options();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(at).expect("a new file");
-    std::io::Write::write_all(&mut file, bytes).expect("its content");
-}
-
-fn restore(world: &mut World) -> Outcome {
-    let request = Request::Restore {
-        file: STAGED.to_owned(),
-        key: None,
-        shares: Vec::new(),
-    };
-    Outcome::of(upkeep::finish(&mut world.client(), request))
-}
-
-/// Takes away the copy that the agent made.
-fn take_backup(world: &mut World) -> Vec<u8> {
-    let name = upkeep::backup(&mut world.client(), true);
-    let name = name.expect("an agent").expect("a copy");
-    let path = world.home.vault.with_file_name(name);
-    let bytes = fs::read(&path).expect("the copy");
-    fs::remove_file(path).expect("it goes");
-    bytes
-}
-
-/// A vault out of a copy.
-struct RestoreNew<'a> {
-    base: &'a Base,
-    copy: Vec<u8>,
-}
-
-impl Case for RestoreNew<'_> {
-    type Kept = ();
-
-    fn name(&self) -> &'static str {
-        "restore as a new vault"
-    }
-
-    fn tries(&self) -> usize {
-        60
-    }
-
-    fn begin(&self, world: &mut World) {
-        for name in ["data/sv", "state"] {
-            fs::remove_dir_all(world.home.root.join(name)).expect("nothing is here");
-        }
-        let dir = world.home.vault.parent().expect("a folder");
-        make_dir(dir);
-        make_dir(&world.home.root.join("state"));
-        stage(&world.home, &self.copy);
-        assert_eq!(world.client().status().state, Shown::NoVault);
-    }
-
-    fn act(&self, world: &mut World, (): &mut ()) -> Outcome {
-        restore(world)
-    }
-
-    fn judge(&self, world: &mut World, (): &()) -> State {
-        let state = world.client().status().state;
-        if state == Shown::NoVault {
-            assert!(!world.home.vault.exists(), "no file is no vault");
-            return State::Old;
-        }
+/// The client that writes the shares: killed at each of its calls, and at a disk
+/// that fails it.
+#[test]
+fn the_client_that_distributes() {
+    const CALL: [&str; 7] = [
+        "distribute",
+        "--out",
+        "out",
+        "--shares",
+        "4",
+        "--threshold",
+        "3",
+    ];
+    let base = Base::new();
+    let begin = |world: &mut World| {
         unlocked(world);
-        self.base.whole(world, &self.base.dump);
-        State::New
-    }
+        make_dir(&world.home.root.join("out"));
+    };
+    let mut clean = base.seed.copy();
+    begin(&mut clean);
+    let (done, lines) = faults::client(&clean.home, &CALL, None);
+    done.ok();
+    drop(clean);
+    let calls = faults::client_calls(&lines);
+    let talk = ["connect", "sendto", "sendmsg", "recvfrom", "read"];
+    let files = |call: &faults::Call| !talk.contains(&call.name.as_str());
+    assert!(
+        calls.iter().filter(|call| files(call)).count() >= 4 * 4,
+        "{calls:?}"
+    );
+    let injections: Vec<Injection> = calls
+        .iter()
+        .flat_map(|call| {
+            let faults = match files(call) {
+                true => &Fault::ALL[..],
+                false => &[Fault::Kill],
+            };
+            faults.iter().map(|fault| Injection {
+                call: call.clone(),
+                fault: *fault,
+            })
+        })
+        .collect();
+    let stride = match faults::everything() {
+        true => 1,
+        false => injections.len().div_ceil(60),
+    };
+    let chosen: Vec<&Injection> = injections.iter().step_by(stride).collect();
+    let next = AtomicUsize::new(0);
+    let attempt = |injection: &Injection| {
+        let _context = Named(injection);
+        let mut world = base.seed.copy();
+        begin(&mut world);
+        let (done, _) = faults::client(&world.home, &CALL, Some(injection));
+        let code = done.code();
+        assert!(
+            [0, 1, 2, 10, 128 + libc::SIGKILL].contains(&code),
+            "{code}: {}",
+            done.err
+        );
 
-    fn again(&self, world: &mut World, (): &mut ()) {
-        if world.client().status().state == Shown::NoVault {
-            stage(&world.home, &self.copy);
-            let done = restore(world);
-            assert!(matches!(done, Outcome::Done), "{done:?}");
+        base.whole(&mut world, &base.dump);
+        let mut client = world.client();
+        let active = upkeep::set(&mut client, SetState::Active).expect("a set in force");
+        let pending = upkeep::set(&mut client, SetState::Pending);
+        if active.set == base.shares.set {
+            assert_ne!(code, 0, "what was acknowledged holds");
+            upkeep::drill(&mut client, base.shares.enough()).expect("the old ones are good");
+            // As the hint says; where it had not come to shares, anew.
+            match pending {
+                Some(_) => world.home.sv("distribute --resume --out out").ok(),
+                None => world.home.sv_args(CALL).ok(),
+            };
+        } else {
+            assert!(pending.is_none());
+        }
+        let three = "recover --drill out/share-4-of-4.sv out/share-1-of-4.sv out/share-2-of-4.sv";
+        world.home.sv(three).ok();
+        world
+            .home
+            .sv("recover --drill out/share-3-of-4.sv out/share-1-of-4.sv out/share-2-of-4.sv")
+            .ok();
+        let left = upkeep::drill(&mut world.client(), base.shares.enough());
+        left.expect_err("the old ones are retired");
+        code
+    };
+    let codes: Vec<i32> = thread::scope(|scope| {
+        let worker = || {
+            let mut codes = Vec::new();
+            while let Some(injection) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                codes.push(attempt(injection));
+            }
+            codes
+        };
+        let workers = [scope.spawn(worker), scope.spawn(worker)];
+        workers
+            .into_iter()
+            .flat_map(|w| w.join().expect("no try failed"))
+            .collect()
+    });
+    let finished = codes.iter().filter(|code| **code == 0).count();
+    eprintln!(
+        "the client of distribute: {} calls, {} faults tried of {}; it finished {finished} times",
+        calls.len(),
+        chosen.len(),
+        injections.len()
+    );
+    assert!(finished < codes.len() / 2, "most faults are noticed");
+}
+
+/// Names the fault when a check fails.
+struct Named<'a>(&'a Injection);
+
+impl Drop for Named<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{:?} was that", self.0);
         }
     }
 }
 
 fn make_dir(at: &Path) {
-    use std::os::unix::fs::DirBuilderExt;
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o700).create(at).expect("a folder");
-}
-
-#[test]
-fn restore_as_a_new_vault() {
-    let base = Base::new();
-    let mut world = base.seed.copy();
-    unlocked(&mut world);
-    let copy = take_backup(&mut world);
-    matrix(&base.seed, &RestoreNew { base: &base, copy });
-}
-
-/// Two that went on from one copy, put together.
-struct RestoreMerge<'a> {
-    base: &'a Base,
-    copy: Vec<u8>,
-    before: Dump,
-    after: Dump,
-}
-
-impl Case for RestoreMerge<'_> {
-    type Kept = ();
-
-    fn name(&self) -> &'static str {
-        "restore into a vault"
-    }
-
-    fn tries(&self) -> usize {
-        60
-    }
-
-    fn begin(&self, world: &mut World) {
-        stage(&world.home, &self.copy);
-        unlocked(world);
-    }
-
-    fn act(&self, world: &mut World, (): &mut ()) -> Outcome {
-        restore(world)
-    }
-
-    fn judge(&self, world: &mut World, (): &()) -> State {
-        unlocked(world);
-        let found = Dump::of(&mut world.client(), &names());
-        let (state, dump) = if found == self.before {
-            (State::Old, &self.before)
-        } else {
-            (State::New, &self.after)
-        };
-        self.base.whole(world, dump);
-        state
-    }
-
-    fn again(&self, world: &mut World, (): &mut ()) {
-        unlocked(world);
-        stage(&world.home, &self.copy);
-        let done = restore(world);
-        assert!(matches!(done, Outcome::Done), "{done:?}");
-    }
-}
-
-/// Changes a vault in ways that differ by `side`.
-fn diverge(world: &mut World, side: &str) {
-    let mut client = world.client();
-    for i in 0..4 {
-        let value = format!("{side} {i}");
-        let name = format!("{side}/secret-{i}");
-        client.add(&name, value.as_bytes()).expect("a secret");
-    }
-    let name = &names()[usize::from(side == "here") + 7];
-    client.update(name, side.as_bytes()).expect("a revision");
-    let name = &names()[5];
-    client.update(name, side.as_bytes()).expect("a conflict");
-}
-
-#[test]
-fn restore_into_a_vault() {
-    let base = Base::new();
-    let mut there = base.seed.copy();
-    unlocked(&mut there);
-    diverge(&mut there, "there");
-    let copy = take_backup(&mut there);
-    drop(there);
-
-    let mut here = base.seed.copy();
-    unlocked(&mut here);
-    diverge(&mut here, "here");
-    let before = Dump::of(&mut here.client(), &names());
-    here.home.sv("agent stop").ok();
-    here.kill();
-    let seed = Seed::new(here.home);
-
-    // Once without any fault, to see what comes out.
-    let mut clean = seed.copy();
-    stage(&clean.home, &copy);
-    unlocked(&mut clean);
-    let request = Request::Restore {
-        file: STAGED.to_owned(),
-        key: None,
-        shares: Vec::new(),
-    };
-    match upkeep::finish(&mut clean.client(), request) {
-        Ok(Ok(Response::Restored(restored))) => {
-            assert!(!restored.created);
-            assert_eq!(restored.secrets, 4);
-            assert_eq!(restored.revisions, 6);
-            assert_eq!(restored.conflicts, 1);
-        }
-        other => panic!("restore: {other:?}"),
-    }
-    let after = Dump::of(&mut clean.client(), &names());
-    assert!(after != before);
-    drop(clean);
-    let merge = RestoreMerge {
-        base: &base,
-        copy,
-        before,
-        after,
-    };
-    matrix(&seed, &merge);
 }
 
 #[test]

@@ -187,6 +187,28 @@ fn canaries() {
     traces.ok(&["revert", two, "--rev", "1"], "");
     traces.ok(&["verify"], "");
     traces.ok(&["status"], "");
+    // Shares, out and in again.
+    let dealt = ["distribute", "--stdout", "--shares=3", "--threshold=2"];
+    let dealt = traces.ok(&dealt, "");
+    let shares: Vec<&str> = dealt.lines().collect();
+    assert_eq!(shares.len(), 3);
+    let enough = format!("{}\n{}\n", shares[0], shares[2]);
+    traces.ok(&["recover", "--drill", "-"], &enough);
+    traces.fails(6, &["recover", "--drill", "-"], shares[1]);
+    traces.fails(8, &["recover", "--drill", "-"], &shares[1][..90]);
+    let key = traces.ok(&["recover", "--start"], "");
+    let release = ["share", "release", "-", "--for", key.trim_end()];
+    let released = traces.ok(&release, shares[1]);
+    traces.ok(&["recover", "--submit", "-"], &released);
+    traces.ok(&["recover", "--submit", "-"], shares[0]);
+    traces.ok(&["recover", "--finish", "--password-stdin"], &password);
+    traces.ok(&["shares"], "");
+    traces.ok(&["rotate"], "");
+    let rotate = ["rotate", "--password", "--password-stdin"];
+    traces.fails(6, &rotate, &format!("{WRONG}\n{SECOND}\n"));
+    traces.ok(&rotate, &format!("{PASSWORD}\n{PASSWORD}\n"));
+    let added = ["slot", "add", "--password", "--password-stdin"];
+    traces.ok(&added, &format!("{PASSWORD}\n{SECOND}\n"));
     // Whatever fails.
     traces.fails(5, &["add", two], refused);
     traces.fails(2, &["add", &format!("{one}/")], refused);
@@ -245,6 +267,7 @@ fn canaries() {
     let secrets: Vec<&str> = [PASSWORD, SECOND, WRONG, &generated]
         .into_iter()
         .chain(VALUES)
+        .chain(shares)
         .collect();
     let all: Vec<&str> = secrets.iter().copied().chain(FIELDS).collect();
 

@@ -1,409 +1,456 @@
-//! Other hosts, and how files get onto them: the stand-in for `vssh` with its
-//! limits, and the client's transport over it.
+//! Shares and backups on other hosts, through the real programs.
 
 mod common;
 
 use common::{
-    Home, files, holds,
+    Call, Home, PASSWORD, SV, holds,
     mesh::{self, Kind, Mesh, PLAIN},
 };
+use serde_json::Value;
 use std::{
-    fs::{self, Permissions},
-    os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
-    process::Command,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
 };
-use sv_client::transport::{Node, Nodes, backups::Stored};
-use sv_proto::{Secret, config::Spelling, message::BackupMade};
 
-const VAULT: [u8; 16] = [0xaa; 16];
-const SET: [u8; 16] = [0xbb; 16];
+const FIVE: [&str; 5] = ["one", "two", "three", "four", "five"];
+const ALL: &str = "one,two,three,four,five";
 const SHARES: &str = "/root/.local/share/sv/shares";
-const SHARE: &str = "svshare1-canary-of-a-share";
+const NEW: &str = "a new password";
 
-fn vssh(mesh: &Mesh, arguments: &[&str]) -> (i32, String, String) {
-    let out = Command::new(mesh.vssh())
-        .args(arguments)
-        .output()
-        .expect("vssh");
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    let code = out.status.code().unwrap_or(-1);
-    (code, text(out.stdout), text(out.stderr))
+fn configured(home: &Home, program: &Path) {
+    home.configure(&format!(
+        "[transport]\nprogram = \"{}\"\n",
+        program.display()
+    ));
 }
 
-fn nodes(mesh: &Mesh) -> Nodes {
-    Nodes::new(&mesh.vssh(), Spelling::Joined).expect("the program is there")
-}
-
-fn node(name: &str) -> Node {
-    name.parse().expect("a node")
-}
-
-fn secret(text: &str) -> Secret {
-    Secret::new(text.as_bytes().to_vec())
-}
-
-fn share_file(index: u8) -> String {
-    format!(
-        "{SHARES}/{}-{}-{index}.sv",
-        "aa".repeat(16),
-        "bb".repeat(16)
-    )
-}
-
-fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
-}
-
-/// The stand-in is as awkward as the real one.
-#[test]
-fn the_stand_in_has_the_limits_of_vssh() {
+/// A home with an unlocked vault of one secret, and these hosts.
+fn world_of(hosts: &[(&str, Kind)]) -> (Home, Mesh) {
     let home = Home::new();
-    let mesh = Mesh::new(&home.root.join("mesh"), &["one", "two"]);
-    let local = home.root.join("local");
-    fs::write(&local, b"content\xff").expect("a file");
-    let from = local.to_str().expect("UTF-8");
-    let exec = |node: &str, command: &[&str]| vssh(&mesh, &[&["exec", node], command].concat());
+    let mesh = Mesh::of(&home.root.join("mesh"), hosts);
+    configured(&home, &mesh.vssh());
+    home.init();
+    home.add("a", b"canary-value");
+    (home, mesh)
+}
 
-    // exec: joined by spaces, run by bash, its own exit code, no input, text.
-    assert_eq!(exec("one", &["echo", "a  b", "$HOME", ";", "exit 3"]).0, 3);
-    assert_eq!(exec("one", &["echo 'a  b' $HOME"]).1, "a  b /root\n");
-    assert_eq!(exec("one", &["echo", "a  b", "*x"]).1, "a b *x\n");
-    assert_eq!(exec("one", &["cat; printf 'x\\377y'"]).1, "x\u{fffd}y");
-    assert_eq!(exec("one", &["kill -9 $$"]).0, 1);
-    let long = format!(": {}", "x".repeat(131_000));
-    assert_eq!(exec("one", &[&long]).0, 1);
-    assert_eq!(exec("three", &["true"]).0, 1);
-    assert!(mesh.audit().contains("kill -9 $$"));
+fn world(names: &[&str]) -> (Home, Mesh) {
+    let hosts: Vec<_> = names.iter().map(|name| (*name, PLAIN)).collect();
+    world_of(&hosts)
+}
 
-    // put: 0644, parents 0755, links replaced, never into a folder.
-    let put = |path: &str| vssh(&mesh, &["put", from, &format!("two:{path}")]).0;
-    assert_eq!(put("/root/new/folder/file"), 0);
-    let file = mesh.at("two", "/root/new/folder/file");
-    let folder = mesh.at("two", "/root/new/folder");
-    assert_eq!(fs::read(&file).expect("the file"), b"content\xff");
-    assert_eq!((mesh::mode(&file), mesh::mode(&folder)), (0o644, 0o755));
-    chmod(&file, 0o600);
-    symlink("file", folder.join("link")).expect("a link");
-    assert_eq!(put("/root/new/folder/file"), 0);
-    assert_eq!(put("/root/new/folder/link"), 0);
-    assert_eq!(mesh::mode(&file), 0o644);
-    let link = fs::symlink_metadata(folder.join("link")).expect("what was a link");
-    assert!(link.is_file());
-    assert_eq!(put("/root/new/folder"), 1);
-    // Names.
-    assert_eq!(put("/root/a b"), 0);
-    assert!(mesh.at("two", "/root/a").exists());
-    assert_eq!(put("/root/a:b"), 1);
-    assert_eq!(put("~/tilde"), 0);
-    assert!(mesh.at("two", "/root/tilde").exists());
-    assert_eq!(vssh(&mesh, &["put", from, "two:22:/root/port"]).0, 0);
-    assert!(mesh.at("two", "/root/port").exists());
-    let other = mesh.at("one", "/root/port");
-    assert!(!other.exists(), "each host has a home of its own");
+/// Another machine, which has nothing but a copy of a vault.
+fn elsewhere(copy: &Path, mesh: &Mesh) -> Home {
+    let home = Home::new();
+    configured(&home, &mesh.vssh());
+    let folder = home.vault.parent().expect("a folder");
+    fs::create_dir(folder).expect("a folder");
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).expect("a mode");
+    fs::copy(copy, &home.vault).expect("a copy");
+    fs::set_permissions(&home.vault, fs::Permissions::from_mode(0o600)).expect("a mode");
+    home
+}
 
-    // get.
-    let back = home.root.join("back");
-    let to = back.to_str().expect("UTF-8");
-    assert_eq!(vssh(&mesh, &["get", "two:/root/port", to]).0, 0);
-    assert_eq!(fs::read(&back).expect("the file"), b"content\xff");
-    assert_eq!(mesh::mode(&back), 0o644);
-    assert_eq!(vssh(&mesh, &["get", "two:/root/none", to]).0, 1);
-    let logged = mesh.audit().contains("/root/port");
-    assert!(!logged, "put and get are not logged");
+/// The files of shares on a host.
+fn shares(mesh: &Mesh, name: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(mesh.at(name, SHARES))
+        .map(|entries| entries.map(|e| e.expect("an entry").path()).collect())
+        .unwrap_or_default();
+    files.sort();
+    files
+}
 
-    mesh.unplug("two");
-    assert_eq!(exec("two", &["true"]).0, 1);
-    assert_eq!(exec("one", &["true"]).0, 0);
-    mesh.plug("two");
-    assert_eq!(exec("two", &["true"]).0, 0);
-    mesh.older();
-    assert_eq!(vssh(&mesh, &["put", "two", from, "/root/older"]).0, 0);
-    assert_eq!(vssh(&mesh, &["get", "two", "/root/older", to]).0, 0);
+/// The exit code, the standard error, and what each node came up with.
+fn verify(home: &Home, arguments: &str) -> (i32, String, Vec<(String, String)>) {
+    let done = home
+        .sv(&format!("collect --verify --json{arguments}"))
+        .run();
+    let code = done.code();
+    let document: Value = serde_json::from_slice(&done.out).expect("a document");
+    let text = |row: &Value, key: &str| row[key].as_str().expect("text").to_owned();
+    let rows = document["shares"].as_array().expect("a list");
+    let rows = rows
+        .iter()
+        .map(|row| (text(row, "node"), text(row, "state")));
+    assert_eq!(document["ok"], code == 0);
+    (code, done.err, rows.collect())
+}
+
+fn states<'a>(states: &[(&'a str, &'a str)]) -> Vec<(String, String)> {
+    let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+    states.iter().map(own).collect()
+}
+
+fn dealing(home: &Home) -> Value {
+    home.sv("shares --json").json()
 }
 
 #[test]
-fn a_share_goes_to_a_node_and_comes_back() {
-    let home = Home::new();
-    let mesh = Mesh::new(&home.root.join("mesh"), &["one", "two"]);
-    let nodes = nodes(&mesh);
-    let one = node("one:22");
-    assert!(nodes.fetch(&one, VAULT, None).expect("none").is_empty());
-    // A session that greets, and that has something left over from earlier.
-    fs::write(
-        mesh.at("one", "/root/.bashrc"),
-        "echo Welcome; echo sv:end\n",
-    )
-    .expect("a file");
-    nodes
-        .deliver(&one, VAULT, SET, 3, &secret(SHARE))
-        .expect("delivered");
-    // Again: an answer may have been lost.
-    nodes
-        .deliver(&one, VAULT, SET, 3, &secret(SHARE))
-        .expect("delivered");
-    nodes
-        .deliver(&one, VAULT, [1; 16], 4, &secret("another"))
-        .expect("delivered");
-
-    let file = mesh.at("one", &share_file(3));
-    assert_eq!(
-        fs::read(&file).expect("the share"),
-        format!("{SHARE}\n").as_bytes()
-    );
-    assert_eq!(mesh::mode(&file), 0o600);
-    for folder in [SHARES, "/root/.local/share/sv"] {
-        assert_eq!(mesh::mode(&mesh.at("one", folder)), 0o700, "{folder}");
+fn any_three_of_five_nodes_recover() {
+    let (home, mesh) = world(&FIVE);
+    home.sv("backup before.sv").ok();
+    home.sv(&format!("distribute --to {ALL}")).ok();
+    for name in FIVE {
+        let files = shares(&mesh, name);
+        assert_eq!(files.len(), 1, "{name}");
+        assert_eq!(mesh::mode(&files[0]), 0o600);
+        assert_eq!(mesh::mode(&mesh.at(name, SHARES)), 0o700);
     }
-    let there = fs::read_dir(mesh.at("one", SHARES)).expect("the folder");
-    assert_eq!(there.count(), 2, "nothing but the shares");
-    for name in ["one", "two"] {
-        for (path, content) in mesh.files(name) {
-            let own = path.ends_with(file.file_name().expect("a name"));
-            assert!(
-                own || !holds(&content, SHARE.as_bytes()),
-                "{}",
-                path.display()
-            );
-        }
+    let known = dealing(&home);
+    assert_eq!(known["state"], "active");
+    for (share, name) in known["shares"].as_array().expect("a list").iter().zip(FIVE) {
+        assert_eq!(
+            (&share["kind"], &share["holder"]),
+            (&"node".into(), &name.into())
+        );
     }
-    let audit = mesh.audit();
-    assert!(audit.contains("sha256sum"), "{audit}");
-    assert!(!audit.contains("canary"), "{audit}");
-    let longest = audit.lines().map(str::len).max();
-    assert!(longest.is_some_and(|n| n < 1024), "{longest:?}");
+    let (code, _, rows) = verify(&home, "");
+    assert_eq!((code, rows.len()), (0, 5));
 
-    let found = nodes.fetch(&one, VAULT, Some(SET)).expect("the share");
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        (found[0].set, found[0].index, found[0].open),
-        (SET, 3, false)
-    );
-    assert_eq!(found[0].text.expose(), SHARE.as_bytes());
-    assert_eq!(nodes.fetch(&one, VAULT, None).expect("both").len(), 2);
-    assert!(nodes.fetch(&one, SET, None).expect("none").is_empty());
-    // What is not of sv is nobody's business, and what others may read is told.
-    let strange = mesh
-        .at("one", SHARES)
-        .join(format!("{}-x y.sv", "aa".repeat(16)));
-    fs::write(strange, "x").expect("a file");
-    chmod(&file, 0o644);
-    let found = nodes.fetch(&one, VAULT, Some(SET)).expect("the share");
-    assert!(found.len() == 1 && found[0].open);
+    home.sv("backup copy.sv").ok();
+    let copy = home.root.join("copy.sv");
+    for three in ["one two three", "five,three,one", "four two five"] {
+        let other = elsewhere(&copy, &mesh);
+        other
+            .sv(&format!("collect {three} --recover --password-stdin"))
+            .line(NEW)
+            .ok();
+        assert_eq!(other.get("a"), b"canary-value", "{three}");
+        other.sv("lock").ok();
+        other.sv("unlock --password-stdin").line(PASSWORD).fails(6);
+        other.sv("unlock --password-stdin").line(NEW).ok();
+        // The shares stay good, and what held them is known no more.
+        other
+            .sv("collect two three four --recover --password-stdin")
+            .line(NEW)
+            .ok();
+    }
+    let other = elsewhere(&copy, &mesh);
+    // A locked vault does not know the nodes; two are too few; a name is a name.
+    other
+        .sv("collect --recover --password-stdin")
+        .line(NEW)
+        .fails(2);
+    let done = other
+        .sv("collect one two --recover --password-stdin")
+        .line(NEW)
+        .run();
+    assert_eq!(done.code(), 4, "{}", done.err);
+    assert!(done.err.contains("2 of 3 shares came back"), "{}", done.err);
+    for wrong in [
+        "collect one",
+        "collect --out x --verify",
+        "collect --recover --out x",
+    ] {
+        other.sv(wrong).fails(2);
+    }
+    for wrong in ["collect -- -one --verify", "collect one:x --verify"] {
+        other.sv(wrong).fails(2);
+    }
+    // A file each, for `sv recover`.
+    let files = other.sv("collect one four five --out came").text();
+    let files: Vec<&str> = files.lines().collect();
+    assert_eq!(files.len(), 3);
+    for file in &files {
+        assert_eq!(mesh::mode(Path::new(file)), 0o600);
+    }
+    assert_eq!(mesh::mode(&other.root.join("came")), 0o700);
+    other
+        .sv_args([&["recover"], &files[..], &["--password-stdin"]].concat())
+        .line(NEW)
+        .ok();
+    assert_eq!(other.get("a"), b"canary-value");
+    // Shares of today open no copy from before they were dealt.
+    let before = elsewhere(&home.root.join("before.sv"), &mesh);
+    let done = before
+        .sv("collect one two three --recover --password-stdin")
+        .line(NEW)
+        .run();
+    assert_eq!(done.code(), 4, "{}", done.err);
 }
 
 #[test]
-fn the_older_order_of_arguments() {
-    let home = Home::new();
-    let mesh = Mesh::new(&home.root.join("mesh"), &["one"]);
-    mesh.older();
-    let wrong = nodes(&mesh);
-    let error = wrong
-        .deliver(&node("one"), VAULT, SET, 1, &secret(SHARE))
-        .expect_err("the newer order");
-    assert_eq!(error.code(), 10, "{error}");
-    let nodes = Nodes::new(&mesh.vssh(), Spelling::Apart).expect("the program");
-    nodes
-        .deliver(&node("one"), VAULT, SET, 1, &secret(SHARE))
-        .expect("delivered");
-    assert_eq!(nodes.fetch(&node("one"), VAULT, None).expect("it").len(), 1);
-}
-
-#[test]
-fn what_keeps_a_share_from_a_node() {
-    let home = Home::new();
+fn a_node_that_is_down_is_served_later() {
     let full = Kind { space: 64, ..PLAIN };
-    let mapped = Kind {
-        owner: Some(65534),
-        ..PLAIN
-    };
-    let hosts = [("full", full), ("mapped", mapped), ("plain", PLAIN)];
-    let mesh = Mesh::of(&home.root.join("mesh"), &hosts);
-    let nodes = nodes(&mesh);
-    let fails = |name: &str, code: u8| {
-        let error = nodes
-            .deliver(&node(name), VAULT, SET, 1, &secret(SHARE))
-            .expect_err(name);
-        assert_eq!(error.code(), code, "{name}: {error}");
-        let text = error.to_string();
-        assert!(text.starts_with(&format!("{name}: ")), "{text}");
-        assert!(!text.contains("canary"), "{text}");
-        text
-    };
-    // A full disk: nothing of it stays, and it is told.
-    fs::create_dir_all(mesh.at("full", SHARES)).expect("the folder");
+    let hosts = [
+        ("one", PLAIN),
+        ("two", PLAIN),
+        ("three", PLAIN),
+        ("four", PLAIN),
+        ("five", full),
+    ];
+    let (home, mesh) = world_of(&hosts);
+    mesh.unplug("three");
     let mut filler = vec![0; 64 * 1024];
-    while fs::write(mesh.at("full", "/root/filler"), &filler).is_err() {
+    while fs::write(mesh.at("five", "/root/filler"), &filler).is_err() {
         filler.truncate(filler.len() - 4096);
     }
-    fails("full", 10);
-    let left = fs::read_dir(mesh.at("full", SHARES)).expect("the folder");
-    assert_eq!(left.count(), 0);
-    fs::remove_file(mesh.at("full", "/root/filler")).expect("room");
-    nodes
-        .deliver(&node("full"), VAULT, SET, 1, &secret(SHARE))
-        .expect("now there is room");
-
-    // A daemon that gives files and their folder to somebody else.
-    let text = fails("mapped", 7);
-    assert!(text.contains("another user"), "{text}");
-    for (path, content) in mesh.files("mapped") {
-        assert!(!holds(&content, SHARE.as_bytes()), "{}", path.display());
-    }
-
-    // A folder that others can write to, above the one that is made.
-    fs::create_dir_all(mesh.at("plain", "/root/.local/share/sv")).expect("a folder");
-    chmod(&mesh.at("plain", "/root/.local/share/sv"), 0o777);
-    fails("plain", 7);
-    chmod(&mesh.at("plain", "/root/.local/share/sv"), 0o755);
-    // The folder itself is put in order.
-    fs::create_dir_all(mesh.at("plain", SHARES)).expect("a folder");
-    chmod(&mesh.at("plain", SHARES), 0o777);
-    nodes
-        .deliver(&node("plain"), VAULT, SET, 1, &secret(SHARE))
-        .expect("delivered");
-    assert_eq!(mesh::mode(&mesh.at("plain", SHARES)), 0o700);
-    // A file instead of the folder; a name that nobody has.
-    fs::remove_dir_all(mesh.at("plain", SHARES)).expect("the folder");
-    fs::write(mesh.at("plain", SHARES), "").expect("a file");
-    fails("plain", 10);
-    fails("nobody", 10);
-    mesh.unplug("plain");
-    fails("plain", 10);
-}
-
-/// A program that reports success whatever happens.
-#[test]
-fn success_is_seen_and_not_believed() {
-    let home = Home::new();
-    let mesh = Mesh::new(&home.root.join("mesh"), &["one"]);
-    let vssh = mesh.vssh();
-    let lying = home.root.join("lying");
-    let with = |script: &str| {
-        // Written beside and renamed: it may still be running.
-        let fresh = home.root.join("fresh");
-        let text = format!("#!/bin/bash\nvssh={}\n{script}\n", vssh.display());
-        fs::write(&fresh, text).expect("a program");
-        chmod(&fresh, 0o755);
-        fs::rename(&fresh, &lying).expect("a name");
-        let nodes = Nodes::new(&lying, Spelling::Joined).expect("the program");
-        nodes.deliver(&node("one"), VAULT, SET, 1, &secret(SHARE))
-    };
-    let honest = "exec $vssh \"$@\"";
-    for (what, script) in [
-        ("puts nothing", format!("[ $1 = put ] || {honest}")),
-        (
-            "puts half of it",
-            format!("[ $1 = put ] && truncate -s 9 $2; {honest}"),
-        ),
-        (
-            "puts something else",
-            format!("[ $1 = put ] && echo another >$2; {honest}"),
-        ),
-        ("does nothing", "exit 0".to_owned()),
-        ("repeats what it was told", "echo \"$@\"".to_owned()),
-        (
-            "loses the answers",
-            format!("[ $1 = put ] && {honest}; $vssh \"$@\" >/dev/null"),
-        ),
+    let done = home.sv(&format!("distribute --to {ALL}")).run();
+    assert_eq!(done.code(), 10, "{}", done.err);
+    for told in [
+        "share 3 of 5: three: ",
+        "share 5 of 5: five: ",
+        "2 of 5 shares could not be delivered",
+        &format!("sv distribute --resume --to {ALL}"),
     ] {
-        let error = with(&script).expect_err(what);
-        assert_eq!(error.code(), 10, "{what}: {error}");
-        let there = files(&mesh.at("one", "/root"));
-        assert!(there.is_empty(), "{what}: {there:?}");
+        assert!(done.err.contains(told), "{told}: {}", done.err);
     }
-    // Every answer is a failure, but the file is there: that is what counts.
-    with(&format!("[ $1 = put ] && {honest}; $vssh \"$@\"; exit 1")).expect("delivered");
-    assert!(mesh.at("one", &share_file(1)).exists());
+    for (name, there) in FIVE.into_iter().zip([1, 1, 0, 1, 0]) {
+        assert_eq!(shares(&mesh, name).len(), there, "{name}");
+    }
+    assert_eq!(dealing(&home)["pending"]["state"], "pending");
+    home.sv("collect --verify").fails(4);
+
+    // Room is made; one is still away, and the set comes into force without it.
+    fs::remove_file(mesh.at("five", "/root/filler")).expect("room");
+    let done = home.sv(&format!("distribute --resume --to {ALL}")).run();
+    assert_eq!(done.code(), 10, "{}", done.err);
+    assert_eq!(shares(&mesh, "five").len(), 1);
+    home.sv("distribute --commit").ok();
+    let known = dealing(&home);
+    assert_eq!(
+        (&known["state"], &known["waiting"]),
+        (&"active".into(), &1.into())
+    );
+    mesh.plug("three");
+    home.sv("distribute --resume --to three").ok();
+    assert_eq!(dealing(&home)["waiting"], 0);
+    let (code, _, rows) = verify(&home, "");
+    assert_eq!((code, rows.len()), (0, 5));
+
+    // Away when they are asked.
+    mesh.unplug("two");
+    let (code, err, rows) = verify(&home, " one two");
+    assert_eq!(code, 10);
+    assert!(err.contains("two"), "{err}");
+    assert_eq!(rows, states(&[("one", "whole"), ("two", "unreachable")]));
+    let done = home.sv("collect two one three four --out came").run();
+    assert_eq!(done.code(), 0, "{}", done.err);
+    assert!(
+        done.err.contains("warning: two: unreachable"),
+        "{}",
+        done.err
+    );
+    assert_eq!(String::from_utf8_lossy(&done.out).lines().count(), 3);
 }
 
 #[test]
-fn backups_arrive_in_pieces_and_the_oldest_go() {
-    let home = Home::new();
-    let large = Kind {
-        space: 256 * 1024,
-        ..PLAIN
-    };
-    let mesh = Mesh::of(&home.root.join("mesh"), &[("one", large)]);
-    let nodes = nodes(&mesh);
-    let file = home.root.join("backup");
-    let content: Vec<u8> = (0..20_000_000_u32).map(|n| (n / 7 % 251) as u8).collect();
-    fs::write(&file, &content).expect("a file");
-    let sum = Command::new("sha256sum")
-        .arg(&file)
-        .output()
-        .expect("a sum");
-    let digest = data_encoding::HEXLOWER
-        .decode(&sum.stdout[..64])
-        .expect("a sum")
-        .try_into()
-        .expect("32 bytes");
-    let made = |generation| BackupMade {
-        file: "backup".to_owned(),
-        size: content.len() as u64,
-        digest,
-        vault: VAULT,
-        generation,
-        secrets: 1,
-    };
-    let folder = mesh.at(
-        "one",
-        &format!("/root/.local/share/sv/backups/{}", "aa".repeat(16)),
+fn a_node_that_changed_or_lost_its_share_is_found_out() {
+    let (home, mesh) = world(&FIVE);
+    home.sv(&format!("distribute --to {ALL} --threshold 2"))
+        .ok();
+    let file = |name| shares(&mesh, name).remove(0);
+    let good = fs::read(file("two")).expect("a share");
+
+    let mut changed = good.clone();
+    let at = changed.len() / 2;
+    changed[at] = if changed[at] == b'q' { b'p' } else { b'q' };
+    let other = fs::read(file("one")).expect("a share");
+    for wrong in [
+        &changed[..],
+        &other,
+        b"",
+        b"\xff\xfe",
+        &[b'x'; 5000],
+        &good[..40],
+    ] {
+        fs::write(file("two"), wrong).expect("written");
+        let (code, err, rows) = verify(&home, "");
+        assert_eq!(code, 8, "{err}");
+        assert!(err.contains("two"), "{err}");
+        assert_eq!(rows[0].1, "whole");
+        assert_eq!(rows[1], ("two".to_owned(), "changed".to_owned()));
+    }
+    // It is named, and the others do without it.
+    fs::write(file("two"), &changed).expect("written");
+    let done = home.sv("collect two three four --out came").run();
+    assert_eq!(done.code(), 0, "{}", done.err);
+    assert!(done.err.contains("warning: two: changed"), "{}", done.err);
+    let done = home.sv("collect two three --out less").run();
+    assert_eq!(done.code(), 8, "{}", done.err);
+    assert!(done.err.contains("1 of 2 shares came back"), "{}", done.err);
+
+    fs::write(file("two"), &good).expect("written");
+    fs::remove_file(file("three")).expect("removed");
+    let (code, _, rows) = verify(&home, "");
+    assert_eq!(code, 4);
+    assert_eq!(rows[2], ("three".to_owned(), "missing".to_owned()));
+    // What others may read is told, and is no failure.
+    fs::set_permissions(file("one"), fs::Permissions::from_mode(0o644)).expect("a mode");
+    let table = home.sv("collect --verify one").text();
+    assert_eq!(table, "one\t1\twhole\tothers can read it there\n");
+    home.sv("collect --verify six").fails(2);
+    home.sv("lock").ok();
+    home.sv("collect --verify").fails(3);
+}
+
+#[test]
+fn a_node_is_replaced_and_its_share_worthless() {
+    let (home, mut mesh) = world(&["one", "two", "three"]);
+    home.sv("distribute --to one,two,three --threshold 2").ok();
+    home.sv("backup old.sv").ok();
+    mesh.add("four", PLAIN);
+    // Lost for good.
+    mesh.unplug("two");
+    home.sv("distribute --replace five=four").fails(2);
+    home.sv("distribute --replace two=four").ok();
+    let (code, _, rows) = verify(&home, "");
+    assert_eq!(code, 0);
+    assert_eq!(
+        rows,
+        states(&[("one", "whole"), ("four", "whole"), ("three", "whole")])
     );
-    let names = || {
-        let entries = fs::read_dir(&folder).expect("the folder");
-        let mut names: Vec<String> = entries
-            .map(|e| {
-                e.expect("an entry")
-                    .file_name()
-                    .into_string()
-                    .expect("UTF-8")
-            })
-            .collect();
-        names.sort();
-        names
-    };
-    let day = 86_400_000;
-    for n in 1..=4_i64 {
-        let stored = Stored::new(n * day, n.unsigned_abs());
-        let mut source = &content[..];
-        nodes
-            .store(&node("one"), &made(n.unsigned_abs()), &mut source, &stored)
-            .expect("stored");
-        if n == 1 {
-            let there = folder.join(stored.name());
-            assert!(fs::read(&there).expect("the backup") == content);
-            assert_eq!(mesh::mode(&there), 0o600);
-            fs::write(folder.join("notes.sv"), "mine").expect("a file");
-            fs::write(folder.join("19700101T000000Z-g01.sv"), "mine").expect("a file");
+    mesh.plug("two");
+    home.sv("backup new.sv").ok();
+    let other = elsewhere(&home.root.join("new.sv"), &mesh);
+    let done = other
+        .sv("collect one two --recover --password-stdin")
+        .line(NEW)
+        .run();
+    assert_eq!(done.code(), 4, "{}", done.err);
+    other
+        .sv("collect one four --recover --password-stdin")
+        .line(NEW)
+        .ok();
+    // A copy of that time is opened by the shares of that time, which the nodes still have.
+    let old = elsewhere(&home.root.join("old.sv"), &mesh);
+    old.sv("collect one two --recover --password-stdin")
+        .line(NEW)
+        .ok();
+    assert_eq!(old.get("a"), b"canary-value");
+}
+
+#[test]
+fn nothing_of_a_share_is_seen_on_the_way() {
+    let (home, mesh) = world(&["one", "two"]);
+    let trace = home.root.join("distribute.trace");
+    let mut command = home.command("strace");
+    command
+        .args(["-f", "-v", "-s", "99999", "-e"])
+        .arg("trace=execve,mkdir,rmdir,unlink,unlinkat")
+        .arg("-o")
+        .arg(&trace)
+        .args([SV, "distribute", "--to", "one,two"])
+        .env("TOKEN", "canary-of-the-environment");
+    Call::new(command).ok();
+    let texts: Vec<Vec<u8>> = ["one", "two"]
+        .iter()
+        .map(|name| fs::read(&shares(&mesh, name)[0]).expect("a share"))
+        .map(|text| text.trim_ascii().to_vec())
+        .collect();
+    let calls = fs::read(&trace).expect("the trace");
+    assert!(holds(&calls, b"sha256sum"));
+    for text in &texts {
+        assert!(text.len() > 100);
+        // Neither all of it nor a part, in the argument or environment of any program.
+        for part in text.chunks(20).filter(|part| part.len() == 20) {
+            assert!(!holds(&calls, part));
+            assert!(!holds(mesh.audit().as_bytes(), part));
         }
     }
-    assert_eq!(names().len(), 6);
-    let latest = Stored::new(4 * day, 4);
-    let pruned = nodes
-        .prune(&node("one"), VAULT, 2, &latest)
-        .expect("pruned");
-    assert_eq!(pruned, 2);
-    assert_eq!(
-        names(),
-        [
-            "19700101T000000Z-g01.sv",
-            "19700104T000000Z-g3.sv",
-            "19700105T000000Z-g4.sv",
-            "notes.sv"
-        ]
+    let text = String::from_utf8_lossy(&calls);
+    for line in text.lines().filter(|line| line.contains("execve(")) {
+        assert!(
+            line.contains(SV) || !line.contains("canary-of-the-env"),
+            "{line}"
+        );
+    }
+    // The file for `vssh` was in memory, and is gone.
+    let of = |call: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains("\"/dev/shm/sv-"));
+        lines
+            .filter(|line| line.contains(call))
+            .filter_map(|line| Some(line.split('"').nth(1)?.to_owned()))
+            .collect()
+    };
+    let (made, removed) = (of("mkdir("), of("rmdir("));
+    assert!(made.len() == 2 && made == removed, "{made:?} {removed:?}");
+    // Nor is it anywhere else, here or there.
+    for text in &texts {
+        let mut seen = 0;
+        let here = common::files(&home.root).into_iter();
+        let there = ["one", "two"].into_iter().flat_map(|name| mesh.files(name));
+        for (path, content) in here.chain(there) {
+            if holds(&content, text) {
+                assert!(
+                    path.to_string_lossy().contains(SHARES),
+                    "{}",
+                    path.display()
+                );
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, 1);
+    }
+}
+
+#[test]
+fn backups_on_nodes() {
+    let (home, mesh) = world(&["one", "two"]);
+    // Nothing would open them.
+    let err = home.sv("backup --to one").fails(4);
+    assert!(err.contains("sv distribute"), "{err}");
+    home.sv("distribute --to one,two --threshold 2").ok();
+    for wrong in [
+        "backup",
+        "backup x --to one",
+        "backup --to one,one",
+        "backup --to one --keep 0",
+    ] {
+        home.sv(wrong).fails(2);
+    }
+    let id = home.status()["vault_id"].as_str().expect("text").to_owned();
+    let folder = format!("/root/.local/share/sv/backups/{id}");
+    let there = |name: &str| -> Vec<PathBuf> {
+        let entries = fs::read_dir(mesh.at(name, &folder)).expect("the folder");
+        let mut files: Vec<_> = entries.map(|e| e.expect("an entry").path()).collect();
+        files.sort();
+        files
+    };
+    for n in 0..3 {
+        home.add(&format!("more/{n}"), b"2");
+        let document = home.sv("backup --to one,two --keep 2 --json").json();
+        assert_eq!(document["ok"], true);
+        assert_eq!(document["nodes"][1]["node"], "two");
+        assert_eq!(document["nodes"][1]["stored"], true);
+        assert_eq!(document["nodes"][0]["removed"], u64::from(n == 2));
+        let name = document["file"].as_str().expect("text");
+        let file = mesh.at("one", &folder).join(name);
+        assert_eq!(mesh::mode(&file), 0o600);
+        assert_eq!(
+            fs::read(&file).expect("it").len() as u64,
+            document["size"].as_u64().expect("a number")
+        );
+    }
+    assert_eq!((there("one").len(), there("two").len()), (2, 2));
+    let vault_folder = home.vault.parent().expect("a folder");
+    let left = common::files(vault_folder);
+    let left = left
+        .iter()
+        .any(|(path, _)| path.to_string_lossy().contains(".backup-"));
+    assert!(!left, "the copy beside the vault is gone");
+
+    mesh.unplug("one");
+    let done = home.sv("backup --to one,two --keep 2").run();
+    assert_eq!(done.code(), 10, "{}", done.err);
+    assert!(done.err.contains("warning: one: "), "{}", done.err);
+    assert!(
+        done.err.contains("sv: not everything was done on one"),
+        "{}",
+        done.err
     );
-    let again = nodes
-        .prune(&node("one"), VAULT, 2, &latest)
-        .expect("pruned");
-    assert_eq!(again, 0);
-    // Of another content than was promised.
-    let mut source = &content[1..];
-    let stored = Stored::new(5 * day, 5);
-    let error = nodes
-        .store(&node("one"), &made(5), &mut source, &stored)
-        .expect_err("another content");
-    assert_eq!(error.code(), 10);
-    assert_eq!(names().len(), 4);
-    assert!(!mesh.audit().contains(&home.root.display().to_string()));
+    mesh.plug("one");
+
+    // No password opens it, and shares do.
+    let newest = there("two").pop().expect("a backup");
+    home.sv_args(["verify".as_ref(), newest.as_os_str()]).ok();
+    let other = elsewhere(&newest, &mesh);
+    other.sv("unlock --password-stdin").line(PASSWORD).fails(6);
+    other
+        .sv("collect one two --recover --password-stdin")
+        .line(NEW)
+        .ok();
+    assert_eq!(other.get("a"), b"canary-value");
+    assert_eq!(other.get("more/2"), b"2");
 }

@@ -136,7 +136,7 @@ fn recovery_on_a_machine_that_has_only_the_file() {
     for which in [[0, 1, 2], [1, 3, 4], [4, 2, 0]] {
         let other = Home::new();
         let dir = other.vault.parent().expect("a folder");
-        common::faults::copy_folder(home.vault.parent().expect("a folder"), dir);
+        common::ordeal::copy_folder(home.vault.parent().expect("a folder"), dir);
         let mut call = vec!["recover".to_owned(), "--password-stdin".to_owned()];
         for i in which {
             let path = file(&other, &format!("share-{i}"), &dealt.shares[i]);

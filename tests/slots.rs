@@ -1,403 +1,347 @@
-//! What opens a vault on its machine: passwords, key files and credentials, and
-//! a server that nobody is there to unlock.
+//! What opens the vault on this machine, and new keys for it.
 
 mod common;
 
 use common::{
     Home, PASSWORD,
-    random::Random,
-    upkeep::{self, Dump, key, password},
-    wait_until,
+    shares::{dealt, drill},
+    terminal::Terminal,
 };
 use serde_json::Value;
-use std::{
-    fs,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-    time::Duration,
-};
-use sv_proto::{
-    Kind, Request, limits,
-    message::{KeyKind, State},
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-/// A file that nobody else can read.
-fn private_file(at: &Path, bytes: &[u8]) {
-    let mut options = fs::File::options();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(at).expect("a new file");
-    std::io::Write::write_all(&mut file, bytes).expect("its content");
+fn key(home: &Home, name: &str, fill: u8) {
+    let path = home.root.join(name);
+    fs::write(&path, [fill; 32]).expect("a key file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
 }
 
-/// The folder that systemd gives to a service, with this credential in it.
-fn credentials(home: &Home, name: &str, bytes: &[u8]) -> PathBuf {
-    let dir = home.root.join("credentials");
-    if !dir.exists() {
-        let mut builder = fs::DirBuilder::new();
-        builder.mode(0o700).create(&dir).expect("a folder");
-    }
-    private_file(&dir.join(name), bytes);
-    fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o400)).expect("a mode");
-    dir
+fn slots(home: &Home) -> Vec<Value> {
+    let document = home.sv("slot list --json").json();
+    document["slots"].as_array().expect("a list").clone()
 }
 
-/// A vault that a password, a key file and a credential open; the credentials.
-fn three_ways() -> (Home, PathBuf) {
+fn lock(home: &Home) {
+    home.sv("lock").ok();
+}
+
+#[test]
+fn a_key_file_opens_the_vault() {
     let home = Home::with_vault();
-    let mut random = Random::new(5);
-    private_file(&home.root.join("key"), &random.bytes(64));
-    let dir = credentials(&home, "sv-key", &random.bytes(32));
-    home.add("a", b"value");
-    home.sv("slot add --keyfile key --label safe --password-stdin")
+    home.add("a", b"1");
+    key(&home, "key", 1);
+    let document = home
+        .sv("slot add --keyfile key --label server --password-stdin --json")
+        .line(PASSWORD)
+        .json();
+    assert_eq!(document["slots"].as_array().map(Vec::len), Some(2));
+    let added = slots(&home)
+        .into_iter()
+        .find(|slot| slot["kind"] == "keyfile");
+    let added = added.expect("the new one");
+    assert_eq!(added["label"], "server");
+    let id = added["id"].as_str().expect("an id").to_owned();
+    assert_eq!(id.len(), 32);
+    let table = home.sv("slot list").text();
+    assert!(
+        table.contains(&format!("{id}\tkeyfile\tserver\n")),
+        "{table}"
+    );
+
+    lock(&home);
+    home.sv("unlock --keyfile key").ok();
+    assert_eq!(home.get("a"), b"1");
+    home.sv("unlock --keyfile key").ok();
+    lock(&home);
+    home.unlock();
+    // Another key does not, and the password is not asked for instead.
+    lock(&home);
+    key(&home, "other", 2);
+    home.sv("unlock --keyfile other").fails(6);
+    home.sv("unlock --keyfile key --for 1h").ok();
+
+    // The key proves that its owner may add and remove.
+    key(&home, "third", 3);
+    home.sv("slot add --keyfile third --present-keyfile key")
+        .ok();
+    home.sv("slot add --keyfile other --present-keyfile other")
+        .fails(6);
+    home.sv("slot add --password --present-keyfile third --password-stdin --label second")
+        .line("second password")
+        .ok();
+    assert_eq!(slots(&home).len(), 4);
+    lock(&home);
+    home.sv("unlock --password-stdin")
+        .line("second password")
+        .ok();
+    home.sv("slot remove server").ok();
+    lock(&home);
+    home.sv("unlock --keyfile key").fails(6);
+    home.sv("unlock --keyfile third").ok();
+}
+
+#[test]
+fn what_is_no_key_file() {
+    let home = Home::with_vault();
+    key(&home, "key", 1);
+    key(&home, "open", 1);
+    fs::set_permissions(home.root.join("open"), fs::Permissions::from_mode(0o644)).expect("a mode");
+    fs::write(home.root.join("short"), [1; 31]).expect("a file");
+    fs::set_permissions(home.root.join("short"), fs::Permissions::from_mode(0o600))
+        .expect("a mode");
+    lock(&home);
+    let error = home.sv("unlock --keyfile open").fails(7);
+    assert!(error.contains("hint: chmod 600 open"), "{error}");
+    home.sv("unlock --keyfile short").fails(2);
+    home.sv("unlock --keyfile .").fails(2);
+    home.sv("unlock --keyfile missing").fails(2);
+    home.sv("unlock --keyfile key --password-stdin")
+        .line(PASSWORD)
+        .fails(2);
+    home.sv("unlock --keyfile key --credential key").fails(2);
+    home.sv("unlock --credential key").fails(2);
+    home.sv("unlock --credential ../key")
+        .env("CREDENTIALS_DIRECTORY", &home.root)
+        .fails(2);
+}
+
+#[test]
+fn a_credential_of_a_service() {
+    let home = Home::with_vault();
+    let folder = home.root.join("credentials");
+    fs::create_dir(&folder).expect("a folder");
+    key(&home, "credentials/sv-key", 7);
+    // As systemd leaves it.
+    fs::set_permissions(folder.join("sv-key"), fs::Permissions::from_mode(0o440)).expect("a mode");
+    home.sv("slot add --credential sv-key --password-stdin")
+        .env("CREDENTIALS_DIRECTORY", &folder)
         .line(PASSWORD)
         .ok();
-    home.sv("slot add --credential sv-key --label server --present-keyfile key")
-        .env("CREDENTIALS_DIRECTORY", &dir)
-        .ok();
-    (home, dir)
-}
-
-fn kinds(home: &Home) -> Vec<(String, String)> {
-    let list = home.sv("slot list --json").json();
-    let text = |slot: &Value, name| slot[name].as_str().expect("text").to_owned();
-    let slots = list["slots"].as_array().expect("a list");
-    let mut kinds: Vec<_> = slots
-        .iter()
-        .map(|slot| (text(slot, "kind"), text(slot, "label")))
-        .collect();
-    kinds.sort();
-    kinds
-}
-
-fn pair(kind: &str, label: &str) -> (String, String) {
-    (kind.to_owned(), label.to_owned())
-}
-
-#[test]
-fn each_of_them_opens_it() {
-    let (home, dir) = three_ways();
-    assert_eq!(
-        kinds(&home),
-        [
-            pair("credential", "server"),
-            pair("keyfile", "safe"),
-            pair("password", "password")
-        ]
-    );
-    let by_password = || home.sv("unlock --password-stdin").line(PASSWORD);
-    let by_file = || home.sv("unlock --keyfile key");
-    let by_credential = || {
-        home.sv("unlock --credential sv-key")
-            .env("CREDENTIALS_DIRECTORY", &dir)
-    };
-    let check = || {
-        assert_eq!(home.get("a"), b"value");
-        home.sv("lock").ok();
-        home.sv("get a").fails(3);
-    };
-    home.sv("lock").ok();
-    for _ in 0..2 {
-        by_file().ok();
-        check();
-        by_credential().ok();
-        check();
-        by_password().ok();
-        check();
-        // And after another agent has started.
-        home.kill_agent();
-    }
-    by_credential().ok();
-    home.sv("rotate").ok();
-    check();
-    by_file().ok();
-    home.sv("verify").ok();
-    check();
-    by_password().ok();
-    check();
-    by_credential().ok();
-    assert_eq!(kinds(&home).len(), 3);
-}
-
-#[test]
-fn the_kind_belongs_to_the_key() {
-    // The same bytes as a password, a key file or a credential are not the same key.
-    let home = Home::with_vault();
-    let mut client = home.connect();
-    let bytes = [b'k'; 40];
-    let add = |new| Request::SlotAdd {
-        present: password(PASSWORD),
-        new,
-        label: String::new(),
-    };
-    upkeep::slots(&mut client, add(key(KeyKind::KeyFile, &bytes))).expect("a slot");
-    assert!(upkeep::opens(&mut client, key(KeyKind::KeyFile, &bytes)));
-    assert!(!upkeep::opens(&mut client, key(KeyKind::Password, &bytes)));
-    upkeep::lock(&mut client);
-    let almost = [b"k".repeat(39), b"l".to_vec()].concat();
-    for wrong in [&almost[..], &bytes[..39], &[&bytes[..], b"k"].concat()] {
-        assert!(!upkeep::opens(&mut client, key(KeyKind::KeyFile, wrong)));
-    }
-    assert!(upkeep::opens(&mut client, password(PASSWORD)));
-    upkeep::sound(&mut client);
-}
-
-#[test]
-fn wrong_keys_are_wrong() {
-    let (home, dir) = three_ways();
-    home.sv("lock").ok();
-    private_file(&home.root.join("other"), &[7; 64]);
-    let err = home.sv("unlock --keyfile other").fails(6);
-    assert!(!err.contains("password"), "it is about a key: {err}");
-    private_file(&dir.join("other"), &[7; 32]);
-    home.sv("unlock --credential other")
-        .env("CREDENTIALS_DIRECTORY", &dir)
-        .fails(6);
-    home.sv("unlock --keyfile none").fails(2);
-    home.sv("unlock --credential none")
-        .env("CREDENTIALS_DIRECTORY", &dir)
-        .fails(2);
+    lock(&home);
     home.sv("unlock --credential sv-key").fails(2);
-    assert_eq!(home.status()["state"], "locked");
+    home.sv("unlock --credential other")
+        .env("CREDENTIALS_DIRECTORY", &folder)
+        .fails(2);
+    home.sv("unlock --credential sv-key")
+        .env("CREDENTIALS_DIRECTORY", &folder)
+        .ok();
+    assert!(slots(&home).iter().any(|slot| slot["kind"] == "credential"));
+    key(&home, "key", 1);
+    home.sv("slot add --keyfile key --present-credential sv-key")
+        .env("CREDENTIALS_DIRECTORY", &folder)
+        .ok();
+}
 
-    home.unlock();
-    // Nothing is added on a wrong proof.
-    private_file(&home.root.join("third"), &[9; 64]);
-    home.sv("slot add --keyfile third --password-stdin")
+#[test]
+fn what_makes_no_sense() {
+    let home = Home::with_vault();
+    key(&home, "key", 1);
+    for (line, told) in [
+        ("slot", "a command is missing"),
+        ("slot add", "what is to open the vault as well?"),
+        (
+            "slot add --keyfile key",
+            "something that opens the vault now has to prove that you may",
+        ),
+        (
+            "slot add --keyfile key --password",
+            "--keyfile and --password can't be used together",
+        ),
+        (
+            "slot add --keyfile key --present-password --present-keyfile key",
+            "--present-keyfile and --present-password can't be used together",
+        ),
+        (
+            "slot add --keyfile key --password-stdin --present-keyfile key",
+            "--present-keyfile and a present password can't be used together",
+        ),
+        (
+            "slot add --password --password-stdin --new-password-fd 0",
+            "standard input is claimed twice, by --password-stdin and --new-password-fd 0",
+        ),
+        (
+            "slot add --keyfile key --present-password",
+            "a password is needed, and there is no terminal to ask on",
+        ),
+        ("slot remove", "SLOT is missing"),
+        (
+            "rotate --password-stdin",
+            "--password-stdin is for --password",
+        ),
+        (
+            "rotate --out a",
+            "where shares go was said, but not --shares",
+        ),
+    ] {
+        let error = home.sv(line).fails(2);
+        assert_eq!(
+            error.lines().next(),
+            Some(&*format!("sv: {told}")),
+            "{line}"
+        );
+    }
+    home.sv_args([
+        "slot",
+        "add",
+        "--keyfile",
+        "key",
+        "--present-password",
+        "--label",
+        "a\nb",
+    ])
+    .fails(2);
+    let long = "x".repeat(65);
+    home.sv_args([
+        "slot",
+        "add",
+        "--keyfile",
+        "key",
+        "--present-password",
+        "--label",
+        &long,
+    ])
+    .fails(2);
+    home.sv("slot remove nothing").fails(4);
+    home.sv("slot add --keyfile key --password-stdin")
         .line("wrong")
         .fails(6);
-    home.sv("slot add --keyfile third --present-keyfile other")
-        .fails(6);
-    assert_eq!(kinds(&home).len(), 3);
-    home.sv("slot remove nothing-of-that-name").fails(4);
-    let mut client = home.connect();
-    let unknown = Request::SlotRemove { slot: [9; 16] };
-    let failure = upkeep::slots(&mut client, unknown).expect_err("no such slot");
-    assert_eq!(failure.kind, Kind::NoSlot);
-}
-
-#[test]
-fn a_key_file_is_its_owners_alone() {
-    let (home, _) = three_ways();
-    home.sv("lock").ok();
-    let path = home.root.join("key");
-    for mode in [0o644, 0o640, 0o604, 0o660] {
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
-        let err = home.sv("unlock --keyfile key").fails(7);
-        assert!(err.contains("hint: chmod 600"), "{err}");
-    }
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("a mode");
-    home.sv("unlock --keyfile key").ok();
-    for (name, length) in [
-        ("empty", 0),
-        ("short", limits::KEY_FILE.start() - 1),
-        ("long", limits::KEY_FILE.end() + 1),
+    assert_eq!(slots(&home).len(), 1);
+    lock(&home);
+    for line in [
+        "slot list",
+        "slot remove 0",
+        "slot add --keyfile key --present-keyfile key",
     ] {
-        private_file(&home.root.join(name), &vec![1; length]);
-        home.sv_args(["slot", "add", "--present-keyfile", "key", "--keyfile", name])
-            .fails(2);
-    }
-    assert_eq!(kinds(&home).len(), 3);
-    // The agent has bounds of its own, for a client of any making.
-    let mut client = home.connect();
-    for length in [1, 31, limits::KEY_FILE.end() + 1] {
-        let add = Request::SlotAdd {
-            present: password(PASSWORD),
-            new: key(KeyKind::KeyFile, &vec![1; length]),
-            label: String::new(),
-        };
-        let failure = upkeep::slots(&mut client, add).expect_err("a bad length");
-        assert_eq!(failure.kind, Kind::Usage, "{length}");
-    }
-    for label in ["l".repeat(limits::LABEL + 1), "two\nlines".to_owned()] {
-        let add = Request::SlotAdd {
-            present: password(PASSWORD),
-            new: key(KeyKind::KeyFile, &[1; 32]),
-            label,
-        };
-        let failure = upkeep::slots(&mut client, add).expect_err("a bad label");
-        assert_eq!(failure.kind, Kind::Usage);
+        home.sv(line).fails(3);
     }
 }
 
 #[test]
-fn the_last_slot_stays_as_long_as_there_are_no_shares() {
-    let (home, dir) = three_ways();
-    home.sv("slot remove server").ok();
-    home.sv("slot remove safe").ok();
-    let slots = home.sv("slot list --json").json();
-    let last = slots["slots"][0]["id"].as_str().expect("an id").to_owned();
-    home.sv_args(["slot", "remove", &last[..8]]).fails(2);
-    assert_eq!(kinds(&home), [pair("password", "password")]);
-    home.sv("lock").ok();
-    home.sv("unlock --keyfile key").fails(6);
-    home.sv("unlock --credential sv-key")
-        .env("CREDENTIALS_DIRECTORY", &dir)
-        .fails(6);
-    home.unlock();
-
-    let mut client = home.connect();
-    let before = Dump::of(&mut client, &[]);
-    let shares = upkeep::distributed(&mut client, 2, 3);
-    home.sv_args(["slot", "remove", &last[..8]]).ok();
-    assert_eq!(kinds(&home), []);
-    assert_eq!(home.get("a"), b"value", "it stays unlocked");
-    upkeep::sound(&mut client);
-    assert!(!upkeep::opens(&mut client, password(PASSWORD)));
-    // Shares are the only way now, and they are one.
-    home.kill_agent();
-    home.sv("agent start").ok();
-    let mut client = home.connect();
-    assert!(!upkeep::opens(&mut client, password(PASSWORD)));
-    let done = upkeep::recover(&mut client, shares.enough(), "from shares");
-    done.expect("an agent").expect("recovered");
-    assert!(Dump::of(&mut client, &[]) == before);
-    assert!(upkeep::opens(&mut client, password("from shares")));
-}
-
-#[test]
-fn removed_means_gone() {
-    let (home, _) = three_ways();
-    let bytes = || {
-        let wal = fs::read(home.vault.with_extension("sv-wal"));
-        let file = fs::read(&home.vault).expect("the vault");
-        [file, wal.unwrap_or_default()].concat()
-    };
-    let with = bytes();
-    home.sv("slot remove safe").ok();
-    home.sv("lock").ok();
-    home.sv("unlock --keyfile key").fails(6);
-    let without = bytes();
-    assert!(common::holds(&with, b"safe"), "labels are not secret");
-    assert!(
-        !common::holds(&without, b"safe"),
-        "the slot's bytes are erased"
-    );
-}
-
-#[test]
-fn passwd_with_several_slots() {
-    let (home, _) = three_ways();
-    // A second password: each is changed by itself.
-    home.shell(
-        r#"exec "$SV" slot add --password --present-keyfile key --label second \
-           --new-password-fd 3 3< <(echo second)"#,
-    )
-    .ok();
-    assert_eq!(kinds(&home).len(), 4);
-    home.sv("passwd --password-stdin")
-        .input(b"second\nthird\n")
-        .ok();
-    assert!(
-        kinds(&home).contains(&pair("password", "second")),
-        "its label stays"
-    );
-    home.sv("lock").ok();
-    home.sv("unlock --password-stdin").line("second").fails(6);
-    home.sv("unlock --password-stdin").line("third").ok();
-    home.sv("lock").ok();
-    home.unlock();
-    home.sv("lock").ok();
-    home.sv("unlock --keyfile key").ok();
-    // A key file is no password that could be changed.
-    home.sv("passwd --password-stdin")
-        .input(b"wrong\nnew\n")
-        .fails(6);
-    let mut lines = format!("{PASSWORD}\n").into_bytes();
-    lines.extend(b"fourth\n");
-    home.sv("passwd --password-stdin").input(&lines).ok();
-    home.sv("lock").ok();
-    home.sv("unlock --password-stdin").line(PASSWORD).fails(6);
-    for line in ["third", "fourth"] {
-        home.sv("unlock --password-stdin").line(line).ok();
-        home.sv("lock").ok();
-    }
-    home.sv("unlock --keyfile key").ok();
-    home.sv("verify").ok();
-    assert_eq!(kinds(&home).len(), 4);
-}
-
-#[test]
-fn sixty_slots() {
+fn the_last_slot_stays_without_shares() {
     let home = Home::with_vault();
-    let mut client = home.connect();
-    for i in 0..60_u8 {
-        let add = Request::SlotAdd {
-            present: password(PASSWORD),
-            new: key(KeyKind::KeyFile, &[i; 32]),
-            label: format!("number {i}"),
-        };
-        match upkeep::slots(&mut client, add) {
-            Ok(slots) => assert_eq!(slots.len(), usize::from(i) + 2),
-            // There may be a limit: it says so, and nothing breaks.
-            Err(failure) => {
-                assert_eq!(failure.kind, Kind::Usage, "{failure:?}");
-                break;
-            }
-        }
-    }
-    upkeep::sound(&mut client);
-    assert!(upkeep::opens(&mut client, key(KeyKind::KeyFile, &[0; 32])));
-    assert!(upkeep::opens(&mut client, password(PASSWORD)));
-}
-
-/// Waits for what an agent does after it listens.
-fn state(home: &Home) -> State {
-    home.connect().status().state
+    let id = slots(&home)[0]["id"].as_str().expect("an id").to_owned();
+    let done = home.sv_args(["slot", "remove", &id]).run();
+    assert_ne!(done.code(), 0);
+    assert_eq!(slots(&home).len(), 1);
+    dealt(&home, "shares", 2, 3);
+    home.sv_args(["slot", "remove", &id[..8]]).ok();
+    assert_eq!(slots(&home).len(), 0);
+    lock(&home);
+    home.sv("unlock --password-stdin").line(PASSWORD).fails(6);
+    home.sv("recover shares/share-1-of-3.sv shares/share-3-of-3.sv --password-stdin")
+        .line("new")
+        .ok();
+    assert_eq!(slots(&home).len(), 1);
 }
 
 #[test]
-fn a_server_unlocks_by_itself() {
-    let (home, dir) = three_ways();
-    home.sv("agent stop").ok();
-    home.configure("[agent]\nunlock_credential = \"sv-key\"\n");
-    let mut command = home.agent_command();
-    command.env("CREDENTIALS_DIRECTORY", &dir);
-    let agent = common::Agent::start(&home, command);
-    wait_until("it is unlocked", Duration::from_secs(20), || {
-        (state(&home) == State::Unlocked).then_some(())
-    });
-    assert_eq!(home.get("a"), b"value");
-    let log = agent.log();
-    let credential = fs::read(dir.join("sv-key")).expect("the credential");
-    assert!(!common::holds(log.as_bytes(), &credential));
-    drop(agent);
-
-    // After a rotation as well, and however often.
+fn a_person_adds_a_password() {
+    let home = Home::with_vault();
+    let mut terminal = Terminal::start(&home, &["slot", "add", "--password", "--label", "second"]);
+    terminal.answer_hidden("present password", PASSWORD);
+    terminal.answer_hidden("new password", "typed-second");
+    terminal.answer_hidden("again", "typed-second");
+    let (code, shown) = terminal.finish();
+    assert_eq!(code, 0, "{shown}");
+    assert!(
+        !shown.contains("typed-") && !shown.contains(PASSWORD),
+        "{shown}"
+    );
+    lock(&home);
+    home.sv("unlock --password-stdin").line("typed-second").ok();
     home.unlock();
-    home.sv("rotate").ok();
-    home.sv("agent stop").ok();
-    let mut command = home.agent_command();
-    command.env("CREDENTIALS_DIRECTORY", &dir);
-    let agent = common::Agent::start(&home, command);
-    wait_until("it is unlocked", Duration::from_secs(20), || {
-        (state(&home) == State::Unlocked).then_some(())
-    });
-    // Locked by a person, it stays locked.
-    home.sv("lock").ok();
-    assert_eq!(state(&home), State::Locked);
-    drop(agent);
+    key(&home, "key", 1);
+    let mut terminal = Terminal::start(
+        &home,
+        &["slot", "add", "--keyfile", "key", "--present-password"],
+    );
+    terminal.answer_hidden("present password", PASSWORD);
+    assert_eq!(terminal.finish().0, 0);
+    // Without being told to, nothing asks.
+    let (code, shown) = Terminal::start(&home, &["slot", "add", "--keyfile", "key"]).finish();
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("--present-password"), "{shown}");
 }
 
 #[test]
-fn a_server_whose_credential_is_wrong_or_missing_stays_locked() {
-    let (home, dir) = three_ways();
-    home.sv("agent stop").ok();
-    home.configure("[agent]\nunlock_credential = \"sv-key\"\n");
-    for wrong in [None, Some([3; 32])] {
-        fs::remove_file(dir.join("sv-key")).ok();
-        if let Some(bytes) = wrong {
-            private_file(&dir.join("sv-key"), &bytes);
-        }
-        let mut command = home.agent_command();
-        command.env("CREDENTIALS_DIRECTORY", &dir);
-        let agent = common::Agent::start(&home, command);
-        // It serves, and people can unlock it.
-        wait_until("it says why", Duration::from_secs(20), || {
-            agent.log().contains("credential").then_some(())
-        });
-        assert_eq!(state(&home), State::Locked);
-        home.unlock();
-        assert_eq!(home.get("a"), b"value");
-        drop(agent);
-    }
+fn new_keys() {
+    let home = Home::with_vault();
+    home.add("a", b"1");
+    home.sv("update a").input(b"2").ok();
+    let shares = dealt(&home, "shares", 2, 3);
+    let before = home.status()["epoch"].as_u64().expect("an epoch");
+    let document = home.sv("rotate --json").json();
+    assert_eq!(document["epoch"], before + 1);
+    assert_eq!(document["secrets"], 1);
+    assert_eq!(document["revisions"], 2);
+    assert!(document["seconds"].as_f64().expect("a number") < 60.0);
+    assert_eq!(home.get("a"), b"2");
+    assert_eq!(home.sv("get a --rev 1").ok(), b"1");
+    assert_eq!(drill(&home, &shares[..2]), 0);
+    lock(&home);
+    home.sv("rotate").fails(3);
+    home.unlock();
+
+    // With the password in the same step, wrong at first.
+    let passwords = |old: &str| format!("{old}\nnext password\n");
+    home.sv("rotate --password --password-stdin")
+        .input(passwords("wrong").as_bytes())
+        .fails(6);
+    let done = home
+        .sv("rotate --password --password-stdin")
+        .input(passwords(PASSWORD).as_bytes())
+        .run();
+    assert!(done.err.contains("old password"), "{}", done.err);
+    done.ok();
+    lock(&home);
+    home.sv("unlock --password-stdin").line(PASSWORD).fails(6);
+    home.sv("unlock --password-stdin")
+        .line("next password")
+        .ok();
+    assert_eq!(home.sv("get a --rev 1").ok(), b"1");
+
+    let mut terminal = Terminal::start(&home, &["rotate", "--password"]);
+    terminal.answer_hidden("present password", "next password");
+    terminal.answer_hidden("new password", "typed-last");
+    terminal.answer_hidden("again", "typed-last");
+    terminal.expect("new keys, epoch");
+    let (code, shown) = terminal.finish();
+    assert_eq!(code, 0, "{shown}");
+    lock(&home);
+    home.sv("unlock --password-stdin").line("typed-last").ok();
+}
+
+#[test]
+fn what_to_look_after() {
+    let home = Home::with_vault();
+    let status = home.sv("status --json").json();
+    assert!(
+        status["warnings"].to_string().contains("no_shares"),
+        "{status}"
+    );
+    assert_eq!(status["shares"], false);
+    let done = home.sv("status").run();
+    assert!(
+        done.err.contains("warning: no shares exist"),
+        "{}",
+        done.err
+    );
+    assert!(done.err.contains("hint: sv distribute"), "{}", done.err);
+    done.ok();
+    dealt(&home, "shares", 2, 3);
+    let status = home.sv("status --json").json();
+    assert!(
+        !status["warnings"].to_string().contains("shares"),
+        "{status}"
+    );
+    assert!(status["shares_verified"].is_string());
+    let done = home.sv("status").run();
+    assert!(!done.err.contains("shares"), "{}", done.err);
+    // Locked, nothing is known, and nothing is made up.
+    lock(&home);
+    let status = home.sv("status --json").json();
+    assert_eq!(status["warnings"], serde_json::json!([]));
+    assert_eq!(status.get("shares"), None);
+    assert_eq!(home.sv("status").run().err, "");
+    assert!(Path::new(&home.vault).exists());
 }

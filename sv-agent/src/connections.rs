@@ -5,12 +5,14 @@
 //! the process with the most connections, the one that has been idle the
 //! longest. A process with a single connection is the last to lose it.
 
-use crate::limits;
+use crate::{asker, limits};
+use nix::unistd::geteuid;
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
     rc::Rc,
 };
+use sv_vault_core::Asker;
 use tokio::{sync::Notify, task::AbortHandle, time::Instant};
 
 /// What a connection is doing.
@@ -37,6 +39,7 @@ pub(crate) struct Slot {
     /// Since when it holds a part of the budget.
     holds: Cell<Option<Instant>>,
     task: RefCell<Option<AbortHandle>>,
+    asker: OnceCell<Asker>,
 }
 
 impl Slot {
@@ -48,7 +51,14 @@ impl Slot {
             since: Cell::new(Instant::now()),
             holds: Cell::new(None),
             task: RefCell::new(None),
+            asker: OnceCell::new(),
         })
+    }
+
+    /// Who asks, as it was when it asked for the first time.
+    pub(crate) fn asker(&self) -> &Asker {
+        self.asker
+            .get_or_init(|| asker::of(geteuid().as_raw(), self.pid))
     }
 
     /// The peer's process id.

@@ -124,3 +124,26 @@ pub(crate) fn dealing(vault: [u8; 16], set: core::SetInfo) -> wire::Dealing {
         count: set.count,
     }
 }
+
+pub(crate) fn event(event: core::AuditEvent) -> wire::Event {
+    let kind = |word: &str| sv_proto::Kind::ALL.iter().find(|kind| kind.as_str() == word);
+    wire::Event {
+        seq: event.seq,
+        time: event.time,
+        action: event.action,
+        name: event.name,
+        outcome: match event.outcome.as_str() {
+            "ok" => wire::Outcome::Ok,
+            // A word of a later version is a failure all the same.
+            word => wire::Outcome::Failed(*kind(word).unwrap_or(&sv_proto::Kind::Internal)),
+        },
+        asker: wire::Asker {
+            uid: event.asker.uid,
+            pid: event.asker.pid,
+            started: event.asker.started,
+            unit: event.asker.unit,
+            comm: event.asker.comm,
+        },
+        unauthenticated: event.unauthenticated,
+    }
+}

@@ -1,6 +1,6 @@
 //! One password at a time, and wrong ones ever slower.
 
-use crate::{convert, errors, limits, state::Agent};
+use crate::{convert, errors, events, limits, state::Agent};
 use std::{rc::Rc, sync::Arc, time::Duration};
 use sv_proto::{
     Secret,
@@ -44,7 +44,7 @@ type Outcome<T> = Result<T, Failure>;
 pub(crate) async fn to_the_end<T: 'static>(
     work: impl Future<Output = Outcome<T>> + 'static,
 ) -> Outcome<T> {
-    match task::spawn_local(work).await {
+    match events::spawn_local(work).await {
         Ok(outcome) => outcome,
         Err(error) => Err(errors::internal(&error)),
     }

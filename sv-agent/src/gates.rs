@@ -12,7 +12,7 @@
 
 use crate::{
     connections::{Phase, Slot},
-    errors, handlers,
+    errors, events, handlers,
     inbox::{Broken, Inbox},
     limits,
     reply::{self, Reply, Unread},
@@ -109,13 +109,20 @@ pub(crate) async fn serve(
         if needs_keys {
             agent.require_unlocked()?; // Gate 5.
         }
-        policy(&request)?; // Gate 6.
-        // Whoever writes waits for a rotation. This is no gate: nobody is refused.
-        let _pass = match is_write(&request) {
-            true => Some(reply.waiting(agent.writers.clone().read_owned()).await?),
-            false => None,
+        let told = events::of(&request);
+        let work = async {
+            policy(&request)?; // Gate 6.
+            // Whoever writes waits for a rotation. This is no gate: nobody is refused.
+            let _pass = match is_write(&request) {
+                true => Some(reply.waiting(agent.writers.clone().read_owned()).await?),
+                false => None,
+            };
+            handlers::dispatch(agent, request, &mut reply).await // Gate 7.
         };
-        let response = handlers::dispatch(agent, request, &mut reply).await?; // Gate 7.
+        let response = match told {
+            Some(what) => events::follow(agent, slot.asker().clone(), what, work).await?,
+            None => work.await?,
+        };
         if needs_keys && is_use {
             agent.touch();
         }

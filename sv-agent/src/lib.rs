@@ -23,6 +23,8 @@
 //! | `session`       | when an unlocked vault locks by itself                             |
 //! | `derivations`   | one password at a time, wrong ones ever slower                     |
 //! | `unattended`    | a server that unlocks itself with a credential                     |
+//! | `asker`         | who asks, for the audit log                                        |
+//! | `events`        | what each request leaves in the audit log                          |
 //! | `errors`        | from the engine's errors to the protocol's                         |
 //! | `convert`       | between the engine's types and the protocol's                      |
 //! | `limits`        | every limit, with its reason                                       |
@@ -35,12 +37,14 @@
 pub mod args;
 pub mod clock;
 
+mod asker;
 mod budget;
 mod ceremony;
 mod connections;
 mod convert;
 mod derivations;
 mod errors;
+mod events;
 mod gates;
 mod handlers;
 mod harden;

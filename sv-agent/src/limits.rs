@@ -109,8 +109,20 @@ pub(crate) const DERIVATION_GRACE: Duration = Duration::from_secs(3);
 /// that hangs must not hang the agent.
 pub(crate) const STAT_TIME: Duration = Duration::from_secs(1);
 
-/// Key derivation, and the look at a path. One at a time of each.
-pub(crate) const THREADS: usize = 2;
+/// Key derivation, the look at a path, and bringing the audit log to the disk. One
+/// at a time of each.
+pub(crate) const THREADS: usize = 3;
+
+/// Events are brought to the disk this long after they were written: within a
+/// second, a slow disk included, and not one by one.
+pub(crate) const SYNC_AFTER: Duration = Duration::from_millis(400);
+
+/// Events of the audit log that are looked at before others are served again: a
+/// millisecond or two.
+pub(crate) const AUDIT_STEP: usize = 1_000;
+
+/// Refusals of other users that the audit log tells at once; one more each second.
+pub(crate) const REFUSALS: u32 = 10;
 
 /// Requests that are served before new connections and frames are looked for.
 /// One of them may take milliseconds; looking takes less than one microsecond.

@@ -4,7 +4,7 @@
 use crate::{
     budget::{Budget, Room},
     connections::{Phase, Slot},
-    errors, limits,
+    errors, events, limits,
 };
 use std::{
     io,
@@ -77,6 +77,7 @@ impl<'a> Reply<'a> {
     /// A frame that others follow. A peer that does not take it ends the
     /// request; there is nobody to tell.
     pub(crate) async fn part(&mut self, response: Response) -> Result<(), Unread> {
+        events::before_part().map_err(|()| Unread)?;
         self.send(frame::MORE, response).await?;
         self.slot.enter(Phase::Serving);
         Ok(())

@@ -1,13 +1,13 @@
 //! Rotations, to the end: a client that goes away stops none. Reads are served
 //! between the steps, writes wait.
 
-use crate::{errors, limits, reply::Reply, state::Agent};
+use crate::{errors, events::spawn_local, limits, reply::Reply, state::Agent};
 use std::{rc::Rc, time::Instant};
 use sv_proto::{Response, message::Failure};
 use sv_vault_core::{Result, Rotated, Rotation, Vault};
 use tokio::{
     sync::watch,
-    task::{spawn_local, yield_now},
+    task::yield_now,
 };
 
 /// Runs the rotation that `begin` begins, telling how far it is.

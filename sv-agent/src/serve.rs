@@ -2,6 +2,7 @@
 
 use crate::{
     connections::Entry,
+    events,
     gates::{self, Next},
     inbox::Inbox,
     limits,
@@ -48,6 +49,9 @@ async fn admit(agent: &Rc<Agent>, stream: UnixStream) -> usize {
     let pid = match gates::peer(&stream) {
         Ok(pid) => pid,
         Err(failure) => {
+            if let Ok(peer) = stream.peer_cred() {
+                events::refused(agent, peer.uid(), peer.pid().unwrap_or_default());
+            }
             turn_away(&stream, failure);
             return 0;
         }

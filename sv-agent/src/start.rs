@@ -3,7 +3,7 @@
 use crate::{
     args::Args,
     clock::Clock,
-    errors, limits,
+    errors, events, limits,
     listen::{self, Place},
     log,
     notify::Notifier,
@@ -367,6 +367,7 @@ impl Ready {
 
         let accepting = spawn_local(accept(Rc::clone(&agent), listener));
         let ticking = spawn_local(tick(Rc::clone(&agent)));
+        let syncing = spawn_local(events::keep_on_disk(Rc::clone(&agent)));
         agent.shutdown.cancelled().await;
         let code = if accepting.is_finished() {
             ExitCode::from(10)
@@ -375,6 +376,7 @@ impl Ready {
         };
         accepting.abort();
         ticking.abort();
+        syncing.abort();
 
         agent.connections.close_unanswered();
         agent.tasks.close();

@@ -7,7 +7,9 @@ use crate::{
     clock::Clock,
     connections::Connections,
     derivations::Derivations,
-    errors, limits,
+    errors, events,
+    events::Refusals,
+    limits,
     listen::Place,
     notify::Notifier,
     session::{Ended, Now, Policy, Session},
@@ -24,10 +26,10 @@ use sv_proto::{
     message::{Failure, State as Shown, Status, Unlocked},
 };
 use sv_vault_core::{
-    Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewEvent, NewSlot, SlotKey, Vault,
+    Audit, Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewEvent, NewSlot, SlotKey, Vault,
 };
 use tokio::{
-    sync::{RwLock, Semaphore},
+    sync::{Notify, RwLock, Semaphore},
     task::JoinError,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -54,6 +56,9 @@ pub(crate) struct Agent {
     pub shutdown: CancellationToken,
     /// Held by each write, and by a rotation alone.
     pub writers: Arc<RwLock<()>>,
+    /// Events wait to be brought to the disk.
+    pub written: Notify,
+    pub refusals: Refusals,
     ceremony: RefCell<Option<Ceremony>>,
     /// A backup older than this is told of.
     backup_warn_after: Option<Duration>,
@@ -122,6 +127,8 @@ impl Agent {
             looks: Arc::new(Semaphore::new(1)),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
+            written: Notify::new(),
+            refusals: Refusals::default(),
             writers: Arc::default(),
             ceremony: RefCell::default(),
             backup_warn_after: parts.backup_warn_after,
@@ -225,7 +232,12 @@ impl Agent {
         let mut state = self.state.borrow_mut();
         self.expire(&mut state);
         let result = match &mut *state {
-            State::Unlocked(open) => work(open),
+            State::Unlocked(open) => {
+                let expected = events::expect(&mut open.vault);
+                let result = work(open);
+                events::expected(&mut open.vault, expected, self);
+                result
+            }
             State::Closed => return Err(closing()),
             State::Recovering(_) => return Err(recovering()),
             State::NoVault | State::Locked(_) => return Err(errors::locked()),
@@ -248,18 +260,12 @@ impl Agent {
         .map_err(|error| errors::failure(&error))
     }
 
-    /// The next transaction tells the audit log.
-    pub(crate) fn expect_event(&self, event: NewEvent) {
-        if let State::Unlocked(open) = &mut *self.state.borrow_mut() {
-            open.vault.expect_event(event);
-        }
-    }
-
-    /// An expected event that no transaction has told.
-    pub(crate) fn unexpect_event(&self) -> Option<NewEvent> {
+    /// Works on the audit log. `None` if there is none.
+    pub(crate) fn audit<T>(&self, work: impl FnOnce(&mut Audit) -> T) -> Option<T> {
         match &mut *self.state.borrow_mut() {
-            State::Unlocked(open) => open.vault.unexpect_event(),
-            _ => None,
+            State::Locked(locked) => Some(work(locked.audit())),
+            State::Unlocked(open) => Some(work(open.vault.audit())),
+            State::NoVault | State::Recovering(_) | State::Closed => None,
         }
     }
 
@@ -476,9 +482,13 @@ impl Agent {
     }
 
     fn lock_state(&self, state: &mut State, why: &str) {
-        if !matches!(state, State::Unlocked(_)) {
+        let State::Unlocked(open) = state else {
             return;
+        };
+        if let Err(error) = open.vault.event(events::lock(why, self.clock.wall())) {
+            events::lock_failed(errors::failure(&error));
         }
+        self.written.notify_one();
         if let State::Unlocked(open) = std::mem::replace(state, State::NoVault) {
             *state = State::Locked(Box::new(open.vault.lock()));
             tracing::info!(why, "locked");
@@ -527,6 +537,11 @@ impl Agent {
         self.notifier.tell("STOPPING=1");
         self.lock_state(&mut state, why);
         self.set_ceremony(None);
+        if let State::Locked(locked) = &mut *state
+            && let Err(error) = locked.audit().sync()
+        {
+            tracing::error!(%error, "the audit log is not on the disk");
+        }
         *state = State::Closed;
         self.place.remove();
         tracing::info!(why, "ending");

@@ -1,7 +1,7 @@
 //! A server that unlocks itself: with a credential that systemd hands to the
 //! agent, and that `systemd-creds` can bind to the machine.
 
-use crate::{errors, state::Agent};
+use crate::{errors, events, state::Agent};
 use nix::fcntl::OFlag;
 use std::{
     env,
@@ -18,7 +18,14 @@ use zeroize::Zeroizing;
 /// Unlocks the vault with the credential `name`. What fails is told to the log,
 /// and the vault stays locked.
 pub(crate) fn unlock(agent: &Rc<Agent>, name: &str) {
-    match try_unlock(agent, name) {
+    let result = try_unlock(agent, name).and_then(|()| {
+        let event = events::by_agent("unlock", name, "ok", agent.clock.wall());
+        agent.tell(event).map_err(|failure| {
+            agent.lock("an event was not written");
+            failure.message
+        })
+    });
+    match result {
         Ok(()) => tracing::info!(name, "unlocked by a credential"),
         Err(why) => tracing::error!(name, why, "the credential does not unlock the vault"),
     }

@@ -101,6 +101,12 @@ pub enum Error {
     /// A check found something.
     #[error("the vault is damaged: {0}")]
     Problems(String),
+    /// A check of the audit log found something.
+    #[error("the audit log is not as it was written: {0}")]
+    AuditProblems(String),
+    /// Events that can't be read.
+    #[error("{0}")]
+    AuditUnreadable(String),
     /// What was named is not there.
     #[error("{message}")]
     Missing {
@@ -221,7 +227,10 @@ impl Error {
             Self::Check(State::Locked) => 3,
             Self::Check(State::NoVault) => 4,
             Self::Refused(_) => 7,
-            Self::Malformed(_) | Self::Problems(_) => 8,
+            Self::Malformed(_)
+            | Self::Problems(_)
+            | Self::AuditProblems(_)
+            | Self::AuditUnreadable(_) => 8,
             Self::Transport(_) | Self::Timeout(_) | Self::Partial { .. } => 10,
             Self::With { error, .. } => error.code(),
             Self::Version(_) => 11,
@@ -266,7 +275,9 @@ impl Error {
             Self::Interrupted => "interrupted",
             Self::Terminal(_) => "terminal",
             Self::Random | Self::Harden(_) => Kind::Internal.as_str(),
-            Self::Problems(_) => Kind::Damaged.as_str(),
+            Self::Problems(_) | Self::AuditProblems(_) | Self::AuditUnreadable(_) => {
+                Kind::Damaged.as_str()
+            }
             Self::Missing { kind, .. } => kind,
             Self::Partial { .. } => "partial",
             Self::With { error, .. } => error.kind(),
@@ -301,7 +312,9 @@ impl Error {
             | Self::Terminal(_)
             | Self::Random
             | Self::Harden(_)
-            | Self::Problems(_) => None,
+            | Self::Problems(_)
+            | Self::AuditProblems(_) => None,
+            Self::AuditUnreadable(_) => Some("sv audit --verify"),
         }
     }
 

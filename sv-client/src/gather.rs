@@ -251,14 +251,14 @@ fn prompted(context: &Context, checked: &mut Checked) -> Result<()> {
         };
         let text = terminal.hidden(&what, limits::SHARE)?;
         match typed(context, checked, &what, text) {
-            Ok(()) => number += 1,
-            Err(Rejected::Because(why)) => terminal.say(&why)?,
+            Ok(()) => {
+                number += 1;
+                if let (2, Some(needed)) = (number, checked.threshold()) {
+                    terminal.say(&format!("It is whole. {needed} shares are needed."))?;
+                }
+            }
+            Err(Rejected::Because(why)) => terminal.say(&sentence(&why))?,
             Err(Rejected::Failed(error)) => return Err(error),
-        }
-        if let (2, Some(needed)) = (number, checked.threshold())
-            && checked.indices().len() == 1
-        {
-            terminal.say(&format!("It is whole. {needed} shares are needed."))?;
         }
     }
     Ok(())
@@ -303,6 +303,13 @@ fn typed(
             _ => Err(Rejected::Failed(error)),
         },
     }
+}
+
+/// With a capital letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(chars).collect()
 }
 
 /// What the agent said, without the name of the prompt before it.

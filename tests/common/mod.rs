@@ -5,9 +5,12 @@
 //! | this one     | [`Home`]: a user of its own, [`Agent`]                    |
 //! | [`call`]     | one run of a program and what became of it                |
 //! | [`client`]   | a client that speaks the protocol itself                  |
+//! | [`copies`]   | backups of a vault, and homes made of them                 |
 //! | [`terminal`] | `sv` on a pseudo-terminal                                 |
 //! | [`upkeep`]   | slots, rotation, shares and backups for such a client     |
 //! | [`faults`]   | faults at chosen system calls                             |
+//! | [`ordeal`]   | a command that meets every fault                          |
+//! | [`base`]     | the vault that it does so with                            |
 //! | [`large`]    | vaults of any size                                        |
 //! | [`mesh`]     | other hosts, and a program that reaches them              |
 //! | [`proc`]     | what `/proc` tells about a process                        |
@@ -17,11 +20,14 @@
 //! | [`sys`]      | system calls; the only `unsafe`                           |
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod base;
 pub mod call;
 pub mod client;
+pub mod copies;
 pub mod faults;
 pub mod large;
 pub mod mesh;
+pub mod ordeal;
 pub mod proc;
 pub mod random;
 pub mod share_text;

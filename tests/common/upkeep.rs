@@ -100,6 +100,18 @@ pub fn rotate(client: &mut Client) -> Answer<Rotated> {
     }))
 }
 
+/// The same where nothing goes wrong; the number of the new epoch.
+pub fn rotated(client: &mut Client) -> u64 {
+    let rotated = rotate(client).expect("an agent").expect("new keys");
+    assert_eq!(epoch(client), rotated.epoch);
+    rotated.epoch
+}
+
+/// The number of the epoch.
+pub fn epoch(client: &mut Client) -> u64 {
+    client.status().epoch.expect("unlocked")
+}
+
 fn dealing(answer: Answer<Response>) -> Answer<Dealing> {
     Ok(answer?.map(|response| match response {
         Response::Dealing(dealing) => dealing,

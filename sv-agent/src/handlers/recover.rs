@@ -1,11 +1,11 @@
 //! Opens the vault with shares and gives it a new password.
 
-use crate::{errors, reply::Reply, rotation, state::Agent};
+use crate::{errors, events::spawn_last, reply::Reply, rotation, state::Agent};
 use std::rc::Rc;
 use sv_proto::{Response, Secret, message::Failure};
 use tokio::{
     sync::watch,
-    task::{spawn_blocking, spawn_local},
+    task::spawn_blocking,
 };
 
 pub(super) async fn handle(
@@ -29,7 +29,7 @@ pub(super) async fn handle(
     let (told, progress) = watch::channel((0, 0));
     let now = agent.clock.wall();
     let agent = Rc::clone(agent);
-    let work = spawn_local(async move {
+    let work = spawn_last(async move {
         let _alone = alone;
         let slot = turn.new_slot(&agent, password).await?;
         let locked = agent.take_locked("recovery")?;

@@ -5,7 +5,7 @@ use super::{
     file_verify::{self, about},
 };
 use crate::{
-    convert, derivations, errors, limits,
+    convert, derivations, errors, events, limits,
     reply::Reply,
     rotation,
     state::{Agent, Ticket},
@@ -106,7 +106,7 @@ async fn merge(
     let (told, progress) = watch::channel((0, 0));
     let now = agent.clock.wall();
     let agent = Rc::clone(agent);
-    let work = spawn_local(async move {
+    let work = events::spawn_local(async move {
         let _alone = alone;
         let key = match (key, shares.is_empty()) {
             (Some(key), _) => CopyKey::Slot(key),

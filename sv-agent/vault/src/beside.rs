@@ -6,7 +6,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::PathBuf,
 };
 
@@ -88,24 +88,32 @@ pub fn clean(place: &Place) -> Result<()> {
     let Some(vault) = place.name().to_str() else {
         return Ok(());
     };
+    // Just written by whoever holds the vault: the time, as the disk has it.
+    let now = fs::metadata(place.beside(".lock"))?.mtime();
     for entry in fs::read_dir(place.dir())? {
         let name = entry?.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(vault)) else {
             continue;
         };
-        let ours = [Purpose::Backup, Purpose::Restore]
-            .iter()
-            .filter_map(|purpose| rest.strip_prefix(purpose.infix()))
+        for (purpose, age) in [(Purpose::Backup, 0), (Purpose::Restore, FRESH)] {
             // SQLite's journal of an unfinished copy has a longer name.
-            .any(|rest| rest.get(..16).is_some_and(is_random));
-        if ours {
-            remove_unheld(place.beside(rest))?;
+            let ours = rest
+                .strip_prefix(purpose.infix())
+                .and_then(|rest| rest.get(..16))
+                .is_some_and(is_random);
+            if ours {
+                remove_unheld(place.beside(rest), now - age)?;
+            }
         }
     }
     Ok(())
 }
 
-fn remove_unheld(path: PathBuf) -> Result<()> {
+/// Seconds for which a client's file is left alone, held or not: it may have
+/// been put there just now, for the agent that is starting.
+const FRESH: i64 = 60;
+
+fn remove_unheld(path: PathBuf, newest: i64) -> Result<()> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
     let file = match (OpenOptions::new().read(true))
@@ -116,7 +124,8 @@ fn remove_unheld(path: PathBuf) -> Result<()> {
         Err(e) if gone(&e) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    if !file.metadata()?.is_file() {
+    let meta = file.metadata()?;
+    if !meta.is_file() || meta.mtime() > newest {
         return Ok(());
     }
     let Ok(_held) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {

@@ -188,7 +188,17 @@ fn check_dir(dir: &Path) -> Result<bool> {
     let shown = dir.display();
     let meta = match fs::symlink_metadata(dir) {
         Ok(meta) => meta,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // Where there can be no folder there is none.
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            return Ok(false);
+        }
         Err(e) => return Err(e.into()),
     };
     if !meta.is_dir() {

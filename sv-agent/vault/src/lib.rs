@@ -40,7 +40,9 @@ mod store;
 mod sys;
 mod vault;
 
-pub use audit::{Asker, Audit, AuditEvent, NewEvent};
+pub use audit::{
+    Asker, Audit, AuditEvent, AuditPart, AuditQuery, AuditReader, AuditVerification, NewEvent,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use generation::{Generation, Standing};
 pub use item::{Change, Counts, Fields, Filter, Item, RevisionInfo};

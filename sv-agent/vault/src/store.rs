@@ -116,7 +116,7 @@ impl Store {
         });
         remove(&fresh)?;
         made?;
-        place.sync_dir()?;
+        settle(&place)?;
         Self::open_locked(place, Some(lock))
     }
 
@@ -146,12 +146,12 @@ impl Store {
             std::io::ErrorKind::AlreadyExists => Error::VaultExists(place.shown.clone()),
             _ => e.into(),
         })?;
-        remove(staged)?;
         if place.identity()? != identity {
             remove(&file)?;
             return Err(Error::Damaged("the file was replaced while it was checked"));
         }
-        place.sync_dir()?;
+        settle(&place)?;
+        remove(staged)?;
         Self::open_locked(place, Some(lock))
     }
 
@@ -691,6 +691,15 @@ impl Writer<'_> {
         }
         .map(drop)
     }
+}
+
+/// Makes the name of a new vault durable. If that fails, the name goes: a sync
+/// that has failed once proves nothing when it is tried again.
+fn settle(place: &Place) -> Result<()> {
+    place.sync_dir().map_err(|e| match remove(&place.file()) {
+        Ok(()) => e,
+        Err(_) => unknown(e),
+    })
 }
 
 /// A commit that failed while it went to the disk may be there all the same

@@ -311,7 +311,8 @@ fn check(result: libc::c_int) -> io::Result<()> {
 /// keys in frames that nobody wipes.
 #[inline(never)]
 pub fn scrub_stack() {
-    let mut below = [0_u8; 48 * 1024];
+    // In words: zeroize writes each element by itself, and bytes take 12 µs.
+    let mut below = [0_u64; 6 * 1024];
     below.zeroize();
     std::hint::black_box(&mut below);
 }

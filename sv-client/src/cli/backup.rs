@@ -1,5 +1,6 @@
 //! The arguments of `backup`, `restore` and `verify`.
 
+use crate::transport::Node;
 use clap::Args;
 use std::{os::fd::RawFd, path::PathBuf};
 
@@ -8,11 +9,13 @@ pub const BACKUP: &str = "\
 Examples:
   sv backup ~/vault-2030-01-31.sv
   sv backup /media/stick/vault.sv --force
+  sv backup --to one,two --keep 7        on other nodes; only shares open it
 
 The copy is encrypted, whole at any moment, and made while others read and
 write. It opens with the password of today, without the agent too:
 sv --vault FILE unlock. With --no-slots only shares open it. An existing FILE is
-left alone (exit 5) without --force.";
+left alone (exit 5) without --force. On nodes it is put into
+~/.local/share/sv/backups/VAULT-ID, and checked there.";
 
 /// After the help of `restore`.
 pub const RESTORE: &str = "\
@@ -39,13 +42,20 @@ Exits with 8 and names what is off, a line each.";
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// The file to write
-    pub file: PathBuf,
+    #[arg(required_unless_present = "to", conflicts_with = "to")]
+    pub file: Option<PathBuf>,
     /// Replace FILE if it exists
-    #[arg(long)]
+    #[arg(long, requires = "file")]
     pub force: bool,
     /// Leave out what the passwords open: only shares open the copy
-    #[arg(long)]
+    #[arg(long, requires = "file")]
     pub no_slots: bool,
+    /// Put it on a node instead, without slots; repeatable
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub to: Vec<Node>,
+    /// Then remove all but the N newest there
+    #[arg(long, value_name = "N", requires = "to", value_parser = keep)]
+    pub keep: Option<usize>,
 }
 
 /// Where from.
@@ -82,4 +92,9 @@ pub struct SourceArgs {
 pub struct VerifyArgs {
     /// A backup or vault file; the vault itself if none is named
     pub file: Option<PathBuf>,
+}
+
+fn keep(text: &str) -> Result<usize, &'static str> {
+    let number = text.parse().ok().filter(|n| *n >= 1);
+    number.ok_or("wants a number, from 1")
 }

@@ -1,7 +1,7 @@
 //! The arguments of `distribute`, `collect`, `recover`, `share` and `shares`.
 
 use super::PasswordArgs;
-use crate::paper::Format;
+use crate::{paper::Format, transport::Node};
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, time::Duration};
 use sv_proto::limits;
@@ -114,8 +114,24 @@ pub struct DestinationArgs {
 }
 
 /// Which nodes.
-#[derive(Debug, Args)]
-pub struct CollectArgs {}
+#[derive(Debug, Default, Args)]
+pub struct CollectArgs {
+    /// The nodes [default: those that hold a share]
+    #[arg(value_name = "NODE", value_delimiter = ',')]
+    pub nodes: Vec<Node>,
+    /// Write a file of mode 0600 each: share-1-of-5.sv
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Open the vault with them and set a new password
+    #[arg(long)]
+    pub recover: bool,
+    /// Prove that each node still has its share
+    #[arg(long)]
+    pub verify: bool,
+    /// Where the new password comes from.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
 
 /// Which shares.
 #[derive(Debug, Args)]

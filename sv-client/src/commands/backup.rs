@@ -1,34 +1,37 @@
 //! `sv backup`: an encrypted copy, made while the vault is in use.
 
-use super::{done, require_unlocked, status, unexpected};
+use super::{backup_to, done, require_unlocked, status, unexpected};
 use crate::{
     cli::backup::BackupArgs,
     connect::{Connection, Patience},
     context::Context,
-    error::Result,
+    error::{Error, Result},
     json::Object,
     output,
     staged::{self, Staged},
 };
 use std::path::Path;
-use sv_proto::{Request, Response, limits, message::BackupMade};
+use sv_proto::{Kind, Request, Response, limits, message::BackupMade};
 
 pub fn run(context: &Context, args: BackupArgs) -> Result<()> {
-    staged::check_target(&args.file, args.force, &context.places.vault)?;
+    let Some(file) = &args.file else {
+        return backup_to::run(context, &args);
+    };
+    staged::check_target(file, args.force, &context.places.vault)?;
     require_unlocked(context)?;
     let mut connection = context.connect()?;
     let vault = staged::vault_of(&status(&mut connection)?).to_owned();
-    staged::check_target(&args.file, args.force, &vault)?;
+    staged::check_target(file, args.force, &vault)?;
     let (made, copy) = make(&mut connection, &vault, !args.no_slots)?;
-    copy.deliver(&args.file, args.force, &made.digest)?;
-    note(&mut connection, &made, &args.file)?;
+    copy.deliver(file, args.force, &made.digest)?;
+    note(&mut connection, &made, file)?;
     if context.json {
-        return output::stdout(&document(&made, &args.file).line());
+        return output::stdout(&document(&made, file).line());
     }
     output::note(&format!(
         "{} in {} ({} bytes, generation {})",
         output::count(made.secrets, "secret"),
-        args.file.display(),
+        file.display(),
         made.size,
         made.generation
     ));
@@ -36,14 +39,26 @@ pub fn run(context: &Context, args: BackupArgs) -> Result<()> {
 }
 
 /// Lets the agent make a copy, and takes it over.
-fn make(connection: &mut Connection, vault: &Path, slots: bool) -> Result<(BackupMade, Staged)> {
+pub fn make(
+    connection: &mut Connection,
+    vault: &Path,
+    slots: bool,
+) -> Result<(BackupMade, Staged)> {
     let request = Request::Backup { slots };
-    match connection.call(request, Patience::Long("copying the vault"))? {
+    let answer = connection.call(request, Patience::Long("copying the vault"));
+    match answer.map_err(hinted)? {
         Response::BackupMade(made) => {
             let copy = Staged::take(vault, &made)?;
             Ok((made, copy))
         }
         _ => Err(unexpected()),
+    }
+}
+
+fn hinted(error: Error) -> Error {
+    match error.told() {
+        Some(Kind::NoShare) => error.hinted("sv distribute makes them"),
+        _ => error,
     }
 }
 
@@ -67,15 +82,20 @@ fn ending(text: &str, most: usize) -> &str {
 }
 
 fn document(made: &BackupMade, file: &Path) -> Object {
-    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
     let mut object = Object::new();
     object.text("file", &file.display().to_string());
+    about(&mut object, made);
+    object
+}
+
+/// What a copy is of.
+pub fn about(object: &mut Object, made: &BackupMade) {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
     object.number("size", made.size);
     object.text("sha256", &hex(&made.digest));
     object.text("vault_id", &hex(&made.vault));
     object.number("generation", made.generation);
     object.number("secrets", made.secrets);
-    object
 }
 
 #[cfg(test)]

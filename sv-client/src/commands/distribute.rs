@@ -18,7 +18,7 @@ use crate::{
 use std::path::Path;
 use sv_proto::{
     Kind, Request, Response, Secret,
-    message::{Dealing, HolderKind, SetState},
+    message::{Dealing, HolderKind, SetState, ShareState},
 };
 
 /// How many shares are dealt, and how many of them open the vault, unless it is said.
@@ -141,7 +141,8 @@ fn size(plan: &Plan<'_>, holders: Option<usize>) -> Result<(u8, u8)> {
 pub fn deal(context: &Context, mut deliver: Box<dyn Deliver>, plan: &Plan<'_>) -> Result<()> {
     let (count, threshold) = size(plan, deliver.count())?;
     require_unlocked(context)?;
-    if in_state(&shares::dealings(context)?, SetState::Pending).is_some() {
+    let before = shares::dealings(context)?;
+    if in_state(&before, SetState::Pending).is_some() {
         return Err(pending());
     }
     let all: Vec<u8> = (1..=count).collect();
@@ -153,6 +154,7 @@ pub fn deal(context: &Context, mut deliver: Box<dyn Deliver>, plan: &Plan<'_>) -
     };
     let round = Round {
         context,
+        replaces: in_state(&before, SetState::Active).is_some(),
         partial: plan.partial,
         to: plan.to,
     };
@@ -185,6 +187,7 @@ fn resume(context: &Context, mut deliver: Box<dyn Deliver>, args: &DistributeArg
     }
     let round = Round {
         context,
+        replaces: dealings.len() > 1,
         partial: args.commit,
         to: &args.to,
     };
@@ -193,7 +196,7 @@ fn resume(context: &Context, mut deliver: Box<dyn Deliver>, args: &DistributeArg
 
 /// The set that is not in force, although some of its shares wait.
 fn commit_pending(context: &Context) -> Result<()> {
-    let dealing = the_pending(context)?;
+    let (dealing, replaces) = the_pending(context)?;
     if !enough(&dealing) {
         return Err(Error::Partial {
             message: format!(
@@ -206,7 +209,7 @@ fn commit_pending(context: &Context) -> Result<()> {
         });
     }
     let dealing = commit(context, dealing.set, true)?;
-    report(context, &dealing, &[])
+    report(context, &dealing, &[], replaces)
 }
 
 fn delivered(dealing: &Dealing) -> usize {
@@ -219,7 +222,7 @@ fn enough(dealing: &Dealing) -> bool {
 }
 
 fn cancel(context: &Context) -> Result<()> {
-    let dealing = the_pending(context)?;
+    let (dealing, _) = the_pending(context)?;
     let request = Request::DealCancel { set: dealing.set };
     done(&mut context.connect()?, request, Patience::Short)?;
     let delivered = delivered(&dealing);
@@ -232,17 +235,18 @@ fn cancel(context: &Context) -> Result<()> {
     super::finished(context, "the set is forgotten")
 }
 
-fn the_pending(context: &Context) -> Result<Dealing> {
+/// The set that is not in force, and whether another is.
+fn the_pending(context: &Context) -> Result<(Dealing, bool)> {
     require_unlocked(context)?;
     let dealings = shares::dealings(context)?;
-    in_state(&dealings, SetState::Pending)
-        .cloned()
-        .ok_or_else(|| {
-            Error::agent(
-                Kind::NoShare,
-                "there is no share set that is not in force yet",
-            )
-        })
+    let replaces = in_state(&dealings, SetState::Active).is_some();
+    match in_state(&dealings, SetState::Pending) {
+        Some(pending) => Ok((pending.clone(), replaces)),
+        None => Err(Error::agent(
+            Kind::NoShare,
+            "there is no share set that is not in force yet",
+        )),
+    }
 }
 
 /// The same nodes as now, but for some: a lost share opens nothing any more once
@@ -323,6 +327,8 @@ type Undelivered = (u8, String);
 /// One round of deliveries.
 struct Round<'a> {
     context: &'a Context,
+    /// Another set was in force before.
+    replaces: bool,
     partial: bool,
     to: &'a DestinationArgs,
 }
@@ -347,7 +353,7 @@ impl Round<'_> {
         } else {
             dealing
         };
-        report(self.context, &dealing, &failures)?;
+        report(self.context, &dealing, &failures, self.replaces)?;
         if failures.is_empty() {
             return Ok(());
         }
@@ -445,12 +451,17 @@ impl Round<'_> {
 
 /// What people call a vault: the name of its file.
 fn name(path: &Path) -> String {
-    let name = path.file_stem().unwrap_or(path.as_os_str());
+    let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()
 }
 
 /// Says what became of a set.
-fn report(context: &Context, dealing: &Dealing, failures: &[Undelivered]) -> Result<()> {
+fn report(
+    context: &Context,
+    dealing: &Dealing,
+    failures: &[Undelivered],
+    replaces: bool,
+) -> Result<()> {
     if context.json {
         let mut object = shares::dealing(dealing);
         let failure = |(index, message): &Undelivered| {
@@ -466,11 +477,15 @@ fn report(context: &Context, dealing: &Dealing, failures: &[Undelivered]) -> Res
         return Ok(());
     }
     output::note(&format!(
-        "any {} of {} open the vault (set {}, key epoch {}); earlier ones no longer do",
+        "any {} of {} open the vault (set {}){}",
         dealing.threshold,
         output::count(u64::from(dealing.count), "share"),
         data_encoding::HEXLOWER.encode(&dealing.set[..4]),
-        dealing.epoch,
+        if replaces {
+            "; earlier ones do no more"
+        } else {
+            ""
+        }
     ));
     let waits = waiting(dealing).len();
     if waits > 0 && failures.is_empty() {
@@ -483,7 +498,12 @@ fn report(context: &Context, dealing: &Dealing, failures: &[Undelivered]) -> Res
         ));
     }
     if failures.is_empty() {
-        output::warn("hint: sv recover --drill FILE... proves that the shares open the vault");
+        let on_nodes = |share: &ShareState| matches!(share.holder, Some((HolderKind::Node, _)));
+        output::warn(if dealing.shares.iter().all(on_nodes) {
+            "hint: sv collect --verify has each node prove that it has its share"
+        } else {
+            "hint: sv recover --drill FILE... proves that the shares open the vault"
+        });
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ mod add;
 mod agent;
 mod audit;
 mod backup;
+mod backup_to;
 mod collect;
 mod delete;
 mod distribute;

@@ -1,6 +1,6 @@
 //! `sv recover`: opens the vault with shares and sets a new password.
 
-use super::{done, finished, unexpected, unlock};
+use super::{done, finished, state, unexpected, unlock};
 use crate::{
     cli::shares::{CeremonyArgs, RecoverArgs},
     connect::Patience,
@@ -12,7 +12,11 @@ use crate::{
     output,
 };
 use std::time::Duration;
-use sv_proto::{Kind, Request, Response, Secret, message::Ceremony, span};
+use sv_proto::{
+    Kind, Request, Response, Secret,
+    message::{Ceremony, State},
+    span,
+};
 
 /// How long a ceremony lasts, unless it is said.
 const CEREMONY: Duration = Duration::from_secs(3600);
@@ -105,15 +109,25 @@ fn passwords(context: &Context, args: &RecoverArgs) -> Result<Passwords> {
     Passwords::claim(&args.password, context.no_input)
 }
 
+/// Refuses before anyone types a share.
+fn require_vault(context: &Context) -> Result<()> {
+    match state(context)? {
+        State::NoVault => Err(context.no_vault()),
+        State::Locked | State::Unlocked => Ok(()),
+    }
+}
+
 fn recover(context: &Context, args: &RecoverArgs) -> Result<()> {
     let mut passwords = passwords(context, args)?;
     let keys = gather::identities(&args.identities)?;
+    require_vault(context)?;
     let shares = gather::enough(context, &args.files, &keys)?.enough()?;
     let password = passwords.fresh("New password for the vault")?;
     open(context, shares, password)
 }
 
-fn open(context: &Context, shares: Vec<Secret>, password: Secret) -> Result<()> {
+/// Opens the vault with shares, or with those that were handed in.
+pub(super) fn open(context: &Context, shares: Vec<Secret>, password: Secret) -> Result<()> {
     let request = Request::Recover { shares, password };
     let patience = Patience::Long("opening the vault with its shares");
     let Response::Unlocked(unlocked) = context.connect()?.call(request, patience)? else {
@@ -129,6 +143,7 @@ fn open(context: &Context, shares: Vec<Secret>, password: Secret) -> Result<()> 
 
 fn drill(context: &Context, args: &RecoverArgs) -> Result<()> {
     let keys = gather::identities(&args.identities)?;
+    require_vault(context)?;
     let checked = gather::enough(context, &args.files, &keys)?;
     let (set, indices) = (checked.set(), checked.indices());
     let shares = checked.enough()?;

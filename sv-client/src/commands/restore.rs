@@ -118,8 +118,8 @@ fn document(restored: &Restored) -> Object {
 
 fn text(restored: &Restored) -> String {
     if restored.created {
-        return "the backup is the vault now, locked; next: sv unlock, or sv recover if it was made \
-                without slots"
+        return "the backup is the vault now, locked; next: sv unlock (with --accept-rollback if this \
+                machine has seen a later state), or sv recover if it was made without slots"
             .to_owned();
     }
     if restored.revisions == 0 {

@@ -40,10 +40,15 @@ pub fn in_state(dealings: &[Dealing], state: SetState) -> Option<&Dealing> {
     dealings.iter().find(|dealing| dealing.state == state)
 }
 
-/// The shares that are not delivered.
+/// The shares that are not delivered. Of a set that others dealt, or that the vault
+/// was recovered with, none waits here, whoever holds them.
 pub fn waiting(dealing: &Dealing) -> Vec<u8> {
-    let waiting = dealing.shares.iter().filter(|s| s.holder.is_none());
+    let waiting = dealing.shares.iter().filter(|s| waits(dealing, s));
     waiting.map(|share| share.index).collect()
+}
+
+const fn waits(dealing: &Dealing, share: &ShareState) -> bool {
+    dealing.dealt != 0 && share.holder.is_none()
 }
 
 /// What a holder is, as a stable word.
@@ -100,7 +105,8 @@ pub fn dealing(dealing: &Dealing) -> Object {
     object.number("count", u64::from(dealing.count));
     object.number("waiting", waiting(dealing).len() as u64);
     object.number("epoch", dealing.epoch);
-    object.text("dealt", &span::rfc3339(dealing.dealt));
+    let dealt = Some(dealing.dealt).filter(|t| *t != 0);
+    object.text_or_null("dealt", time(dealt).as_deref());
     object.text_or_null("verified", time(last_seen(dealing)).as_deref());
     object.text("digest", &hex(&dealing.digest));
     let share = |share: &ShareState| {
@@ -109,6 +115,7 @@ pub fn dealing(dealing: &Dealing) -> Object {
         let holder = share.holder.as_ref();
         object.text_or_null("kind", holder.map(|(k, _)| kind(*k)));
         object.text_or_null("holder", holder.map(|(_, name)| &**name));
+        object.flag("waiting", waits(dealing, share));
         object.text_or_null("delivered", time(share.delivered).as_deref());
         object.text_or_null("verified", time(share.verified).as_deref());
         object
@@ -137,9 +144,15 @@ fn text(context: &Context, dealing: &Dealing) -> String {
                     dealing.count, dealing.threshold
                 ),
             ),
-            ("dealt", span::rfc3339(dealing.dealt)),
+            (
+                "dealt",
+                match dealing.dealt {
+                    0 => "not known here".to_owned(),
+                    dealt => span::rfc3339(dealt),
+                },
+            ),
             ("last verified", seen),
-            ("key epoch", dealing.epoch.to_string()),
+            ("dealt in", format!("key epoch {}", dealing.epoch)),
         ],
         style,
     );
@@ -151,7 +164,8 @@ fn text(context: &Context, dealing: &Dealing) -> String {
     let row = |share: &ShareState| {
         let (kind, name) = match &share.holder {
             Some((k, name)) => (kind(*k), output::shown(name, terminal).into_owned()),
-            None => ("waits", String::new()),
+            None if waits(dealing, share) => ("waits", String::new()),
+            None => ("unknown", String::new()),
         };
         vec![
             share.index.to_string(),
@@ -163,8 +177,8 @@ fn text(context: &Context, dealing: &Dealing) -> String {
     };
     let rows: Vec<Vec<String>> = dealing.shares.iter().map(row).collect();
     let heading = ["SHARE", "KIND", "HOLDER", "DELIVERED", "VERIFIED"];
-    let waits = |i: usize| dealing.shares.get(i).is_some_and(|s| s.holder.is_none());
-    out.push_str(&Table::new(&heading, terminal, style).rows(&rows, waits));
+    let alert = |i: usize| dealing.shares.get(i).is_some_and(|s| waits(dealing, s));
+    out.push_str(&Table::new(&heading, terminal, style).rows(&rows, alert));
     out
 }
 
@@ -185,7 +199,7 @@ mod tests {
             state,
             threshold: 2,
             epoch: 3,
-            dealt: 0,
+            dealt: 5000,
             digest: [2; 32],
             shares: vec![
                 share(1, Some((HolderKind::File, "/s/share-1-of-3.sv"))),
@@ -211,6 +225,12 @@ mod tests {
         assert_eq!(both["shares"][1]["holder"], serde_json::Value::Null);
         assert_eq!(both["shares"][2]["holder"], "one");
         assert_eq!(both["pending"]["state"], "pending");
+        let mut unknown = sample(SetState::Active);
+        unknown.dealt = 0;
+        let unknown = parse(&[unknown]);
+        assert_eq!(unknown["waiting"], 0);
+        assert_eq!(unknown["dealt"], serde_json::Value::Null);
+        assert_eq!(both["shares"][1]["waiting"], true);
         let none = parse(&[]);
         assert_eq!(none["set"], serde_json::Value::Null);
         assert_eq!(none["pending"], serde_json::Value::Null);

@@ -1,6 +1,6 @@
 //! `sv unlock`: asks for the password once for the session.
 
-use super::{state, unexpected};
+use super::{state, unexpected, warnings};
 use crate::{
     cli::{PasswordArgs, slots::PresentKeyArgs},
     connect::Patience,
@@ -58,7 +58,15 @@ pub fn run(
             } else {
                 "unlocked"
             };
-            report(context, unlocked, text)
+            report(context, unlocked, text)?;
+            // What can't be asked for now, `sv status` tells.
+            let answer = connection.call(Request::Health, Patience::Short);
+            if let Ok(Response::Health(health)) = answer
+                && !context.json
+            {
+                warnings::tell_urgent(&health);
+            }
+            Ok(())
         }
         _ => Err(unexpected()),
     }

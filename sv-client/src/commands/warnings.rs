@@ -95,6 +95,15 @@ pub fn tell(health: &Health) {
     }
 }
 
+/// Only what keeps the vault from being used as usual.
+pub fn tell_urgent(health: &Health) {
+    let urgent = |warning: &&Warning| warning.word == "rolled_back";
+    if let Some(warning) = warnings(health, now()).iter().find(urgent) {
+        output::warn(&format!("warning: {}", warning.text));
+        output::warn(&format!("hint: {}", warning.hint));
+    }
+}
+
 /// The same as members of a document; none while nothing is known.
 pub fn members(object: &mut Object, health: Option<&Health>) {
     let time = |time: Option<i64>| time.map(span::rfc3339);

@@ -78,6 +78,14 @@ impl Folder {
         self.path.join(format!("share-{index}-of-{count}.{ending}"))
     }
 
+    /// A file that has the same content already is as good.
+    fn put(path: &Path, content: &[u8]) -> Result<()> {
+        match file::create(path, content) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && file::is(path, content) => Ok(()),
+            other => other.map_err(|e| unwritable(path, e)),
+        }
+    }
+
     fn content(&self, parcel: &Parcel<'_>) -> Result<Zeroizing<Vec<u8>>> {
         match &self.content {
             Content::Plain => Ok(line(parcel.text)),
@@ -107,6 +115,16 @@ fn page(parcel: &Parcel<'_>, format: Format) -> Result<Zeroizing<Vec<u8>>> {
         line: &share.to_text(),
     };
     paper::sheet(format, &sheet)
+}
+
+/// Puts a share that came from elsewhere into a file of its name; gives its path.
+/// The folder is made if need be, and no other file is replaced.
+pub fn keep(folder: &Path, index: u8, count: u8, text: &Secret) -> Result<PathBuf> {
+    let mut target = Folder::plain(folder)?;
+    target.prepare(&[index], count, false)?;
+    let path = target.target(index, count);
+    Folder::put(&path, &line(text))?;
+    Ok(path)
 }
 
 /// The holder of a share.
@@ -220,11 +238,7 @@ impl Deliver for Folder {
     fn deliver(&mut self, parcel: &Parcel<'_>) -> Result<Holder> {
         let path = self.target(parcel.index, parcel.dealing.count);
         let content = self.content(parcel)?;
-        match file::create(&path, &content) {
-            Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && file::is(&path, &content) => {}
-            Err(e) => return Err(unwritable(&path, e)),
-        }
+        Self::put(&path, &content)?;
         Ok(match &self.content {
             Content::Plain => Holder {
                 kind: HolderKind::File,

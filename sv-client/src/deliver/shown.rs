@@ -105,7 +105,7 @@ impl Deliver for Pages {
         let vault = output::escape(parcel.vault);
         let threshold = parcel.dealing.threshold;
         screen.page(&Zeroizing::new(format!(
-            "Share {index} of {count} of the vault {vault} comes next.\n\n\
+            "Share {index} of {count} of {vault} comes next.\n\n\
              Only whoever is to hold it should see this screen.\n\n\
              Any key shows it. ^C ends, and what was not shown waits."
         )))?;
@@ -113,7 +113,7 @@ impl Deliver for Pages {
         // Large enough that the share is never moved.
         let mut page = Zeroizing::new(String::with_capacity(16 * 1024));
         page.push_str(&format!(
-            "Share {index} of {count} of the vault {vault}; {threshold} of them open it.\n\n"
+            "Share {index} of {count} of {vault}; {threshold} of them open it.\n\n"
         ));
         page.push_str(&share.to_text());
         page.push_str("\n\nOr, for writing by hand, these words:\n");

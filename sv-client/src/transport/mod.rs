@@ -27,6 +27,7 @@ pub mod shares;
 mod signals;
 
 pub use node::Node;
+pub use signals::Held;
 
 use crate::error::{Error, Result};
 use program::Program;

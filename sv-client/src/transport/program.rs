@@ -5,6 +5,7 @@ use super::{Node, failed, limits, signals::Held};
 use crate::{
     error::{Error, Result},
     output,
+    progress::Progress,
     stream::Buffer,
 };
 use nix::{
@@ -163,6 +164,8 @@ impl Running {
         let mut err = Pipe::new(self.0.stderr.take(), limits::MESSAGES);
         let mut deadline = Instant::now() + limit;
         let mut ended = None;
+        // Its thread inherits that interruptions wait.
+        let mut progress = Progress::new("waiting for another machine");
         loop {
             if ended.is_none() {
                 ended = self.0.try_wait()?;
@@ -181,6 +184,7 @@ impl Running {
             if Instant::now() >= deadline {
                 return Err(Stopped::TooLong);
             }
+            progress.spin();
             wait(held, &mut out, &mut err)?;
             if out.over {
                 return Err(Stopped::TooMuch);

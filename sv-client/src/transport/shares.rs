@@ -1,5 +1,6 @@
 //! Shares on nodes: `~/.local/share/sv/shares/VAULT-SET-INDEX.sv`, one line
-//! each. Neither names nor commands tell anything of a share.
+//! each. Neither names nor commands tell anything of a share. Those of retired
+//! sets stay: backups of their time open with them.
 
 use super::{Node, Nodes, failed, files::PLACE, hex, limits, signals::Held};
 use crate::error::Result;
@@ -84,20 +85,6 @@ impl Nodes {
         }
         found.sort_by_key(|share| (share.set, share.index));
         Ok(found)
-    }
-
-    /// Removes a share from a node.
-    pub fn forget(&self, node: &Node, vault: [u8; 16], set: [u8; 16], index: u8) -> Result<()> {
-        let held = Held::new()?;
-        let name = name(vault, set, index);
-        let body = format!(
-            "cd ~/{PLACE}/{FOLDER} && rm -f {name} && sync . && \
-             test ! -e {name} && echo $a:gone:{index}"
-        );
-        match self.ask(node, &body, &held)?.line::<1>("gone") {
-            Some(_) => Ok(()),
-            None => Err(failed(node, "the share can't be removed there")),
-        }
     }
 }
 

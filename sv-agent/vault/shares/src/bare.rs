@@ -1,7 +1,7 @@
 //! Shares without an envelope, as sv 2.x wrote them: `INDEX:BASE64`. Nothing in them
 //! tells their set or the threshold, so most mistakes go unnoticed.
 
-use crate::{Error, Result, Share, limits, shamir};
+use crate::{Error, Header, Result, Share, limits, shamir};
 use data_encoding::BASE64;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -75,6 +75,21 @@ pub fn parse(text: &[u8]) -> Result<BareShare> {
         index: number,
         secret,
     })
+}
+
+/// Splits a key into shares that are to be written without their envelope.
+pub fn split(key: &[u8], threshold: u8, count: u8) -> Result<Vec<Share>> {
+    if !limits::KEY.contains(&key.len()) {
+        return Err(Error::KeyLength);
+    }
+    let header = Header {
+        vault: [0; 16],
+        set: [0; 16],
+        threshold,
+        count,
+        epoch: 0,
+    };
+    shamir::deal(key, &header)
 }
 
 /// The text of a share, without its envelope.

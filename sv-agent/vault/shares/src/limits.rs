@@ -15,7 +15,7 @@ pub const SHARE: RangeInclusive<usize> = *KEY.start()..=*KEY.end() + BLIND;
 /// The smallest threshold. A "share" of 1 would be the key itself.
 pub const THRESHOLD: u8 = 2;
 
-/// Bytes of text that are looked at as one share: four times what the longest has
+/// Bytes of text that are looked at as one share: six times what the longest has
 /// in words, so that any layout of them fits, and a wrong file does not.
 pub const TEXT: usize = 4096;
 

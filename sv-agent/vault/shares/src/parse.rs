@@ -85,8 +85,8 @@ fn share(line: &[u8]) -> Result<Share> {
 }
 
 /// The texts of several shares, as they follow each other in a file or on
-/// standard input: each begins with its prefix or its index, words fill a line or
-/// a paragraph each.
+/// standard input: a line ends where its checksum fits and begins with its prefix or
+/// index, words fill a line or a paragraph each.
 #[must_use]
 pub fn pieces(input: &[u8]) -> Vec<&[u8]> {
     let mut pieces = Vec::new();
@@ -95,18 +95,28 @@ pub fn pieces(input: &[u8]) -> Vec<&[u8]> {
     for line in input.split_inclusive(|b| *b == b'\n') {
         let trimmed = line.trim_ascii();
         let comment = trimmed.starts_with(b"#");
-        let begins = begins(trimmed);
+        let whole = start.is_some_and(|start| is_whole(input.get(start..at).unwrap_or_default()));
+        let begins = whole || begins(trimmed);
         if trimmed.is_empty() || comment || begins {
             pieces.extend(start.take().and_then(|start| input.get(start..at)));
         }
         at += line.len();
         let goes_on = !trimmed.is_empty() && !comment;
-        if begins || (goes_on && start.is_none()) {
+        if goes_on && (begins || start.is_none()) {
             start = Some(at - line.len());
         }
     }
     pieces.extend(start.and_then(|start| input.get(start..)));
     pieces
+}
+
+/// Whether a line of a share has ended, so that what follows is something else.
+fn is_whole(piece: &[u8]) -> bool {
+    [text::SHARE, text::SEALED].iter().any(|prefix| {
+        text::compact(piece).is_some_and(|line| {
+            text::likeness(prefix, &line) == Likeness::Same && text::decode(prefix, &line).is_ok()
+        })
+    })
 }
 
 /// Whether a line is the first of a share, whatever comes before it.

@@ -4,7 +4,7 @@ use crate::{Error, Header, Result, Share, envelope::check, error::Suggestion, li
 use std::{fmt, ops::RangeInclusive, sync::LazyLock};
 use zeroize::Zeroizing;
 
-/// `english.txt` of BIP-39, whose author put it into the public domain.
+/// `english.txt` of BIP-39, byte for byte.
 static LIST: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     include_str!("english.txt")
         .split_ascii_whitespace()

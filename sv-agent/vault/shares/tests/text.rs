@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, header, set};
-use sv_shares::{Error, Header, Parsed, Share, deal, keys, pieces};
+use sv_shares::{Error, Header, Parsed, Share, bare, deal, keys, pieces, release};
 
 fn share(parsed: Parsed) -> Share {
     match parsed {
@@ -344,6 +344,43 @@ fn several_shares_are_told_apart() {
     assert_eq!(found, [1, 4, 2]);
     let bare = b"1:AAAA\n2:BBBB\r\n\n3:CCCC";
     assert_eq!(pieces(bare).len(), 3);
+    let input = format!("{}\nhello\n{wrapped}\n{}\n", *lines[0], "svshbre1qqqq");
+    let found = pieces(input.as_bytes());
+    assert_eq!(found.len(), 4);
+    assert_eq!(found[1], b"hello\n");
+    Share::parse(found[2]).unwrap();
     assert_eq!(pieces(b"garbage"), [b"garbage"]);
     assert!(pieces(b"\n# nothing\n\n").is_empty());
+}
+
+/// Whatever is read is told as an error: nothing panics, and nothing random is a share.
+#[test]
+fn no_input_is_too_strange() {
+    let mut random = Random(12);
+    let ceremony = release::Ceremony::from_seed([1; 16], &[2; 32]);
+    let key = ceremony.key_text();
+    let alphabet = b"qpzry9x8gf2tvdw0s3jn54khce6mua7lQB1:# \n\t\xff\0";
+    let beginnings: [&[u8]; 7] = [
+        b"",
+        b"svshare1",
+        b"SVSHARE1",
+        b"svsealed1",
+        b"svrecover1",
+        b"7:",
+        b"abandon zoo ",
+    ];
+    for round in 0..6_000 {
+        let mut input = beginnings[random.within(0, 6)].to_vec();
+        let characters = [32, alphabet.len()][random.within(0, 1)];
+        for _ in 0..random.within(0, [40, 400, 1200][round % 3]) {
+            input.push(alphabet[random.within(0, characters - 1)]);
+        }
+        assert!(Share::parse(&input).is_err(), "round {round}: {input:?}");
+        assert!(ceremony.open(&input).is_err(), "round {round}: {input:?}");
+        assert!(release::seal(&input, &key).is_err(), "round {round}");
+        assert!(release::seal(b"", &String::from_utf8_lossy(&input)).is_err());
+        let _ = (bare::parse(&input), release::is_released(&input));
+        let all: usize = pieces(&input).iter().map(|piece| piece.len()).sum();
+        assert!(all <= input.len());
+    }
 }

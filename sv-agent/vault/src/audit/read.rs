@@ -29,6 +29,8 @@ pub struct AuditQuery {
 pub struct AuditPart {
     /// Oldest first.
     pub events: Vec<AuditEvent>,
+    /// About what they take on their way.
+    pub size: usize,
     /// These were the last ones.
     pub done: bool,
 }
@@ -214,7 +216,6 @@ impl AuditReader {
         size: usize,
     ) -> Result<AuditPart> {
         let mut part = AuditPart::default();
-        let mut taken = 0;
         for _ in 0..records {
             if self.phase == Phase::Done {
                 break;
@@ -242,7 +243,7 @@ impl AuditReader {
                         None => self.lose(),
                         Some(opened) if self.matches(&opened.event) => {
                             if let Some(event) = self.wanted(opened.event) {
-                                taken += weight(&event);
+                                part.size += weight(&event);
                                 part.events.push(event);
                             }
                         }
@@ -250,7 +251,7 @@ impl AuditReader {
                     }
                 }
             }
-            if taken >= size {
+            if part.size >= size {
                 break;
             }
         }

@@ -45,6 +45,7 @@ pub struct AuditVerification {
     finished: bool,
     /// A line that may become longer.
     blur: Option<Blur>,
+    untold: u64,
 }
 
 struct Blur {
@@ -118,6 +119,7 @@ impl Audit {
             known: known.collect(),
             finished: false,
             blur: None,
+            untold: 0,
             place,
         };
         let mut expected = 1;
@@ -142,6 +144,8 @@ impl AuditVerification {
     fn tell(&mut self, what: String) {
         if self.problems.len() < TOLD {
             self.problems.push(what);
+        } else {
+            self.untold += 1;
         }
     }
 
@@ -387,6 +391,9 @@ impl AuditVerification {
                 let (seq, who) = (known.seq, known.who);
                 self.problem(format!("event {seq} is not the one that {who} knows"));
             }
+        }
+        if self.untold > 0 {
+            self.problems.push(format!("{} more", self.untold));
         }
     }
 }

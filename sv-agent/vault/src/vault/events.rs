@@ -4,7 +4,7 @@
 use super::{Locked, Vault, journal, standing::StandingInfo};
 use crate::{
     Error, KeyMemory, Result, crypto,
-    audit::{Audit, NewEvent, Prepared},
+    audit::{Audit, AuditVerification, NewEvent, Prepared},
     generation::{Generation, Standing},
     keymem::Key,
     objects::{kind, manifest::Manifest},
@@ -34,7 +34,7 @@ pub(super) fn note_key(journal: &[u8; 32]) -> Result<crypto::Key32> {
 }
 
 /// What transactions vouch for, oldest first.
-fn outbox(store: &Store) -> Result<Vec<(u64, Vec<u8>)>> {
+pub(super) fn outbox(store: &Store) -> Result<Vec<(u64, Vec<u8>)>> {
     let rows = store.control(kind::AUDIT)?;
     let mut events = Vec::with_capacity(rows.len());
     for (id, bytes) in rows {
@@ -64,6 +64,7 @@ impl Locked {
     /// An event that nothing in the vault depends on: it is in the log when
     /// this returns.
     pub fn event(&mut self, event: NewEvent, memory: &KeyMemory) -> Result<()> {
+        self.connected()?;
         if let Some((id, public)) = journal::public(&self.store)? {
             self.audit.set_public(id, public, memory);
         }
@@ -89,6 +90,10 @@ impl Vault {
     /// An event that nothing in the vault depends on: it is in the log when
     /// this returns.
     pub fn event(&mut self, event: NewEvent) -> Result<()> {
+        // After a commit whose outcome is not known: its event may be the next one.
+        if self.store.is_broken() {
+            self.ready()?;
+        }
         let prepared = self.audit.prepare(event)?;
         self.audit.append(prepared)
     }
@@ -119,6 +124,11 @@ impl Vault {
                 .flatten()
         };
         (&mut self.audit, keys)
+    }
+
+    /// Begins to verify the log against itself and the manifest.
+    pub fn audit_verify(&mut self) -> Result<AuditVerification> {
+        self.audit.verify(self.manifest.audit)
     }
 
     /// The expected event, made for a transaction.

@@ -7,25 +7,21 @@ use super::{
     check::Check,
     control::Changes,
     keys::{Epochs, NodeKeys},
-    path,
-    read::Found,
     recover,
     slots::SlotKey,
-    view::kept,
-    write::{Batch, Draft},
+    union::{Rev, selected},
+    write::Batch,
 };
 use crate::{
     Error, Result,
     audit::Prepared,
-    item::check_name,
-    limits,
     objects::{
         NameTag, NodeId, RecordId, RevisionId,
         body::Op,
         entry::{Entry, Kept, Metadata},
-        first16, kind,
+        kind,
         manifest::Manifest,
-        revision::{Header, Revision},
+        revision::Revision,
         tree::Leaf,
     },
     sys,
@@ -44,7 +40,7 @@ pub enum CopyKey<'a> {
 
 /// A merge under way. Until [`Vault::merge_commit`] nothing has changed.
 pub struct Merge {
-    source: Check,
+    pub(super) source: Check,
     /// The copy's keys, where they are not the vault's.
     keys: Option<Epochs>,
     /// The next bucket: of the vault, then of the copy.
@@ -52,10 +48,10 @@ pub struct Merge {
     theirs: u32,
     /// The vault's records by id.
     index: Vec<(RecordId, Leaf)>,
-    batch: Batch,
-    changed: HashMap<RecordId, Changed>,
+    pub(super) batch: Batch,
+    pub(super) changed: HashMap<RecordId, Changed>,
     seen: HashSet<RecordId>,
-    merged: Merged,
+    pub(super) merged: Merged,
 }
 
 /// What a merge did.
@@ -70,26 +66,17 @@ pub struct Merged {
 }
 
 /// Where a record that was changed is now.
-struct Changed {
-    tag: NameTag,
-    live: bool,
+pub(super) struct Changed {
+    pub tag: NameTag,
+    pub live: bool,
     /// It was live under that name before.
-    stayed: bool,
+    pub stayed: bool,
 }
 
 /// The outcome of a commit that only the disk knows.
 pub(super) struct Outcome {
     pub manifest: Manifest,
     pub authors: HashMap<NodeId, [u8; 32]>,
-}
-
-/// One revision of a record, of either side.
-struct Rev {
-    id: RevisionId,
-    header: Header,
-    /// The vault's entry for it, if it has one.
-    ours: Option<Kept>,
-    theirs: Option<Kept>,
 }
 
 const BUCKETS: u32 = 65_536;
@@ -427,76 +414,6 @@ impl Vault {
         Ok(merged)
     }
 
-    /// A name belongs to one secret. Where another one came to it, the one that
-    /// had it keeps it, and the other gets a name of its own.
-    fn part_names(&mut self, merge: &mut Merge, now: i64) -> Result<()> {
-        let mut came: Vec<(NameTag, RecordId)> = (merge.changed.iter())
-            .filter(|(_, changed)| changed.live && !changed.stayed)
-            .map(|(record, changed)| (changed.tag, *record))
-            .collect();
-        came.sort_unstable();
-        let stayed: HashSet<NameTag> = (merge.changed.values())
-            .filter(|changed| changed.live && changed.stayed)
-            .map(|changed| changed.tag)
-            .collect();
-        let mut last = None;
-        for (tag, record) in came {
-            let again = last.replace(tag) == Some(tag);
-            if again || stayed.contains(&tag) || self.is_taken(merge, &tag)? {
-                self.rename_merged(merge, &tag, &record, now)?;
-                merge.merged.conflicts += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a secret that was not changed has this name.
-    fn is_taken(&mut self, merge: &Merge, tag: &NameTag) -> Result<bool> {
-        let bucket = self.tree.bucket(&self.store, path::bucket_of(tag))?;
-        for leaf in bucket.of(tag) {
-            if merge.changed.contains_key(&leaf.record) {
-                continue;
-            }
-            let entry = self.view().entry(leaf.tag, leaf.record, &leaf.hash)?;
-            if self.open_entry(entry)?.metadata.op == Op::Put {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A revision with another name on top of a record that was merged.
-    fn rename_merged(
-        &mut self,
-        merge: &mut Merge,
-        tag: &NameTag,
-        record: &RecordId,
-        now: i64,
-    ) -> Result<()> {
-        let rows = self.store.step(|tx| tx.staged(path::bucket_of(tag)))?;
-        let (_, _, row) = (rows.into_iter())
-            .find(|(t, r, _)| (t, r) == (tag, record))
-            .ok_or(Error::Damaged("a record is missing"))?;
-        let found: Found = self.open_entry(Entry::parse(*tag, *record, &row)?)?;
-        let opened = self
-            .view()
-            .open_kept(&found.entry, kept(&found.entry, &found.head)?)?;
-        let name = apart(&found.metadata.name, record);
-        check_name(&name)?;
-        let lc = merge.source.manifest.lc;
-        merge.batch.manifest.lc = merge.batch.manifest.lc.max(lc);
-        let draft = Draft {
-            op: Op::Put,
-            purge: false,
-            name: &name,
-            fields: &found.metadata.fields,
-            value: opened.body.value(),
-            now,
-        };
-        self.prepare(&mut merge.batch, Some(&found), &draft)?;
-        Ok(())
-    }
-
     /// Gives a merge up: nothing has changed.
     pub fn merge_abort(&mut self) {
         self.store.abort();
@@ -509,73 +426,4 @@ fn their_object(merge: &Merge, id: &RevisionId) -> Result<Vec<u8>> {
         .store
         .revision(id)?
         .ok_or(Error::Damaged("a revision is missing"))
-}
-
-/// The name that a secret gets whose own is another one's.
-fn apart(name: &str, record: &RecordId) -> String {
-    let hex: String = record[..4].iter().map(|b| format!("{b:02x}")).collect();
-    let end = format!(".restored-{hex}");
-    let mut room = limits::NAME - end.len();
-    if name.len() <= room {
-        return name.to_owned() + &end;
-    }
-    while !name.is_char_boundary(room) {
-        room -= 1;
-    }
-    name[..room].to_owned() + &end
-}
-
-/// Which of the revisions stay, by place, and which of those are heads.
-fn selected(revs: &[Rev]) -> Result<Vec<(usize, bool)>> {
-    let mut parents: HashSet<RevisionId> = HashSet::new();
-    let mut ancestors: HashSet<[u8; 16]> = HashSet::new();
-    for rev in revs {
-        parents.extend(&rev.header.parents);
-        ancestors.extend(&rev.header.ancestors);
-    }
-    let superseded = |rev: &Rev| parents.contains(&rev.id) || ancestors.contains(&first16(&rev.id));
-    let gone = purged(revs);
-    let heads: Vec<&Rev> = revs.iter().filter(|rev| !superseded(rev)).collect();
-    if heads.len() > limits::PARENTS {
-        return Err(Error::Damaged("more heads than a revision can supersede"));
-    }
-    let of_heads: HashSet<RevisionId> = (heads.iter())
-        .flat_map(|rev| rev.header.parents.iter().copied())
-        .collect();
-    let mut past: Vec<usize> = (0..revs.len())
-        .filter(|at| superseded(&revs[*at]) && !gone.contains(&revs[*at].id))
-        .collect();
-    past.sort_unstable_by_key(|at| {
-        let rev = &revs[*at];
-        std::cmp::Reverse((rev.header.generation, rev.header.lc, rev.id))
-    });
-    let mut stays: Vec<(usize, bool)> = (past.iter().enumerate())
-        .filter(|(rank, at)| *rank < limits::HISTORY || of_heads.contains(&revs[**at].id))
-        .map(|(_, at)| (*at, false))
-        .collect();
-    stays.extend(
-        (0..revs.len())
-            .filter(|at| !superseded(&revs[*at]))
-            .map(|at| (at, true)),
-    );
-    // By id, as a row wants it: `revs` is sorted.
-    stays.sort_unstable();
-    Ok(stays)
-}
-
-/// What a purge drops: everything that it supersedes, as far as anyone here
-/// knows the way.
-fn purged(revs: &[Rev]) -> HashSet<RevisionId> {
-    let mut gone: HashSet<RevisionId> = HashSet::new();
-    let mut next: Vec<&Rev> = revs.iter().filter(|rev| rev.header.purge).collect();
-    while let Some(rev) = next.pop() {
-        for other in revs {
-            let below = rev.header.parents.contains(&other.id)
-                || rev.header.ancestors.contains(&first16(&other.id));
-            if below && gone.insert(other.id) {
-                next.push(other);
-            }
-        }
-    }
-    gone
 }

@@ -19,7 +19,10 @@
 //! | `check`  | the same of a file, without its keys               |
 //! | `backup` | a copy while others read and write                 |
 //! | `merge`  | what a copy knows, into the vault                  |
+//! | `union`  | which revisions of both stay                       |
+//! | `apart`  | names that two secrets would have                  |
 
+mod apart;
 pub mod backup;
 mod chain;
 pub mod check;
@@ -37,6 +40,7 @@ mod rekey;
 pub mod rotate;
 pub mod slots;
 pub mod standing;
+mod union;
 pub mod verify;
 mod view;
 mod write;

@@ -263,10 +263,12 @@ impl Locked {
         opened
     }
 
-    fn connected(&mut self) -> Result<()> {
+    /// The file is still ours, and open: after an error of the disk, again.
+    pub(super) fn connected(&mut self) -> Result<()> {
         self.store.check_file()?;
         if self.store.is_broken() {
             self.store.reconnect()?;
+            self.audit.replay(&super::events::outbox(&self.store)?)?;
         }
         Ok(())
     }
@@ -286,7 +288,8 @@ impl Locked {
         self.store.abort();
         sys::scrub_stack();
         match result {
-            Ok((after, epochs)) => Vault::recovered(self, memory, after, epochs),
+            Ok((after, epochs)) => Vault::recovered(self, memory, after, epochs)
+                .map_err(|(locked, e)| (locked, already("the vault is recovered", e))),
             Err(e) => Err((self, e)),
         }
     }
@@ -376,15 +379,28 @@ fn notes(before: &Before<'_>, opened: &Opened, indices: &[u8], now: i64) -> Resu
     })
 }
 
+/// What comes after a commit can fail, and changes nothing about the commit.
+pub(super) fn already(done: &str, e: Error) -> Error {
+    match e {
+        Error::Storage(why) => Error::Storage(format!("{done}, but then: {why}")),
+        Error::Full => Error::Storage(format!("{done}, but then the disk was full")),
+        e => e,
+    }
+}
+
 impl Vault {
     #[allow(clippy::result_large_err)]
     fn recovered(
-        locked: Locked,
+        mut locked: Locked,
         memory: &KeyMemory,
         after: After,
         mut epochs: Epochs,
     ) -> std::result::Result<Self, (Locked, Error)> {
         epochs.succeed(after.next);
+        // The truncation of the WAL after the commit may have failed.
+        if let Err(e) = locked.connected() {
+            return Err((locked, e));
+        }
         Self::begin(locked, memory, after.keys, epochs, after.manifest)
     }
 

@@ -247,8 +247,12 @@ impl Vault {
         result?;
         // Until the WAL is empty, the old slot is still on the disk.
         self.store.truncate().map_err(|e| {
+            let why = match e {
+                Error::Storage(why) => why,
+                e => e.to_string(),
+            };
             Error::Storage(format!(
-                "the password is changed, but its old slot is not erased yet: {e}"
+                "the password is changed, but its old slot is not erased yet: {why}"
             ))
         })
     }
