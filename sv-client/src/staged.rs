@@ -62,7 +62,7 @@ impl Staged {
             .map_err(|e| beside(folder, &e))?;
         let staged = hold(file, path, name);
         let copied = staged.and_then(|mut staged| {
-            copy(&source, &mut *staged.file).map_err(|side| match side {
+            copy(&source, &mut staged.file).map_err(|side| match side {
                 Side::Source(error) => Error::Read {
                     what: "the backup".to_owned(),
                     error,
@@ -78,7 +78,7 @@ impl Staged {
     /// Takes over a file that the agent made.
     pub fn take(vault: &Path, made: &BackupMade) -> Result<Self> {
         let (folder, vault) = parts(vault)?;
-        let ours = (made.file.strip_prefix(&*vault))
+        let ours = (made.file.strip_prefix(vault))
             .and_then(|rest| rest.strip_prefix(".backup-"))
             .is_some_and(|rest| !rest.contains('/'));
         if !ours {

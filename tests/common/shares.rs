@@ -1,8 +1,10 @@
 //! Shares in files, as `sv distribute --out` leaves them.
 
 use super::Home;
+use serde_json::Value;
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -43,4 +45,66 @@ pub fn drill(home: &Home, files: &[PathBuf]) -> i32 {
 /// Whether any of `shares` is in `text`.
 pub fn shows(text: &str, shares: &[String]) -> bool {
     shares.iter().any(|share| text.contains(share.as_str()))
+}
+
+/// The permissions of a file or folder itself.
+pub fn mode(path: &Path) -> u32 {
+    let info = fs::symlink_metadata(path).expect("it is there");
+    info.permissions().mode() & 0o7777
+}
+
+/// What is in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// What `sv shares` tells.
+pub fn set(home: &Home) -> Value {
+    home.sv("shares --json").json()
+}
+
+/// A home with a secret, its shares 2 of 3, locked.
+pub fn locked() -> (Home, Vec<PathBuf>) {
+    let home = Home::with_vault();
+    home.add("service/key", b"the value");
+    let shares = dealt(&home, "shares", 2, 3);
+    home.sv("lock").ok();
+    (home, shares)
+}
+
+/// As an argument.
+pub fn path(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// Whether a password opens the vault, which is locked before.
+pub fn unlocks(home: &Home, password: &str) -> bool {
+    home.sv("lock").ok();
+    match home
+        .sv("unlock --password-stdin")
+        .line(password)
+        .run()
+        .code()
+    {
+        0 => true,
+        6 => false,
+        code => panic!("neither right nor wrong: {code}"),
+    }
+}
+
+/// A share with one character changed.
+pub fn mistyped(share: &str) -> String {
+    let at = share.len() - 20;
+    let other = if share.as_bytes()[at] == b'q' {
+        "p"
+    } else {
+        "q"
+    };
+    format!("{}{other}{}", &share[..at], &share[at + 1..])
 }

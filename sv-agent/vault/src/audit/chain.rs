@@ -3,7 +3,7 @@
 
 use super::{
     event::{self, AuditEvent},
-    record::{self, BEGUN, BEGUN_LOCKED, EVENT, Record, header},
+    record::{self, BEGUN_LOCKED, EVENT, Record, header},
 };
 use crate::{
     Result,
@@ -76,18 +76,18 @@ pub fn first(journal: &[u8; 32], nonce: &[u8; 32]) -> Result<Key32> {
     crypto::kdf::<32>(journal, "sv1/journal/chain", &[nonce])
 }
 
-/// Appends the beginning of a chain to `out`; returns its mac.
+/// Appends the beginning of a chain, of either kind, to `out`; returns its mac.
 pub fn begin(
     out: &mut Vec<u8>,
+    kind: u8,
     key: &[u8; 32],
-    id: &[u8; 16],
-    nonce: &[u8; 32],
+    (id, nonce): (&[u8; 16], &[u8; 32]),
     seq: u64,
     prev: &[u8; 32],
 ) -> [u8; 32] {
     let body = [id.as_slice(), prev, nonce].concat();
-    let mac = mac(key, BEGUN, seq, prev, &body);
-    record::encode(out, BEGUN, seq, &mac, &body);
+    let mac = mac(key, kind, seq, prev, &body);
+    record::encode(out, kind, seq, &mac, &body);
     mac
 }
 
@@ -312,7 +312,7 @@ fn open_beginning(
     let id: [u8; 16] = r.array().map_err(forged)?;
     let prev: [u8; 32] = r.array().map_err(forged)?;
     let journal = journals(&id).ok_or(Lost::Unknown)?;
-    let key = if record.kind == BEGUN {
+    let key = if record.kind != BEGUN_LOCKED {
         let nonce: [u8; 32] = r.array().map_err(forged)?;
         first(journal.expose(), &nonce).map_err(forged)?
     } else {

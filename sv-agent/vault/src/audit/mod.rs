@@ -80,6 +80,10 @@ pub struct Audit {
     /// The last event that no transaction vouches for.
     loose: u64,
     short: bool,
+    /// There was no log when it was opened.
+    empty: bool,
+    /// The log begins on this machine, and not with the first event.
+    here: bool,
     /// Where the last reader came to.
     seen: Option<Seen>,
 }
@@ -99,6 +103,7 @@ struct Syncing {
 
 /// A beginning that is made with the next event.
 struct Start {
+    kind: u8,
     id: [u8; 16],
     nonce: [u8; 32],
     key: Key,
@@ -164,6 +169,8 @@ impl Audit {
             syncing: None,
             loose: end.seq,
             short: false,
+            empty: end == NOTHING,
+            here: false,
             seen: None,
         })
     }
@@ -185,6 +192,17 @@ impl Audit {
             self.synced = self.synced.max(seq);
         } else if seq == self.seq && self.last.event && self.last.seq == seq {
             self.short |= self.head != head;
+        }
+    }
+
+    /// The same for a vault that was never seen on this machine, like one that was
+    /// restored or recovered from a copy: where it has no log, its log begins here.
+    pub fn arrive(&mut self, known: (u64, [u8; 32])) {
+        let short = self.short;
+        self.expect(known);
+        if self.empty && known.0 > 0 {
+            self.short = short;
+            self.here = true;
         }
     }
 
@@ -236,6 +254,10 @@ impl Audit {
         let nonce = *crypto::random::<32>()?;
         let mut key = chain::first(journal.key.expose(), &nonce)?;
         self.start = Some(Start {
+            kind: match self.here {
+                true => record::BEGUN_HERE,
+                false => record::BEGUN,
+            },
             id: journal.id,
             nonce,
             key: store(self.memory.as_ref(), &mut key)?,

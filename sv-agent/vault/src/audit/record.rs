@@ -9,6 +9,8 @@ pub const EVENT: u8 = 0;
 pub const BEGUN: u8 = 1;
 /// A new chain, by an agent that was not unlocked yet.
 pub const BEGUN_LOCKED: u8 = 2;
+/// As [`BEGUN`], of a vault that came to this machine without its log.
+pub const BEGUN_HERE: u8 = 3;
 
 /// P, what it is, the length of the body.
 pub const HEADER: usize = 9;
@@ -66,7 +68,7 @@ fn check(bytes: &[u8]) -> [u8; 8] {
 pub fn parse(bytes: &[u8]) -> Option<(Record, usize)> {
     let (head, _) = bytes.split_first_chunk::<HEADER>()?;
     let [p0, p1, p2, p3, kind, len @ ..] = *head;
-    if [p0, p1, p2, p3] != codec::prefix(kind::AUDIT, 0) || kind > BEGUN_LOCKED {
+    if [p0, p1, p2, p3] != codec::prefix(kind::AUDIT, 0) || kind > BEGUN_HERE {
         return None;
     }
     let body = usize::try_from(u32::from_le_bytes(len)).ok()?;

@@ -76,9 +76,15 @@ impl Audit {
         }
         let mut any = false;
         for (seq, bytes) in outbox {
-            let Some(end) = last_of(bytes).filter(|end| end.seq == *seq && *seq > self.seq) else {
+            let Some((end, begins)) =
+                last_of(bytes).filter(|(end, _)| end.seq == *seq && *seq > self.seq)
+            else {
                 continue;
             };
+            // The vault was copied without its log: nobody could check it.
+            if self.empty && self.seq == 0 && !begins {
+                continue;
+            }
             if self
                 .flush()
                 .and_then(|()| self.write(bytes, end, false))
@@ -99,12 +105,15 @@ impl Audit {
     }
 }
 
-/// The event at the end of `bytes`, which hold whole records and nothing else.
-fn last_of(bytes: &[u8]) -> Option<End> {
+/// The event at the end of `bytes`, which hold whole records and nothing else,
+/// and whether a beginning is the first of them.
+fn last_of(bytes: &[u8]) -> Option<(End, bool)> {
     let mut rest = bytes;
     let mut end = None;
+    let mut begins = None;
     while !rest.is_empty() {
         let (record, length) = record::parse(rest).filter(|(record, _)| record.whole)?;
+        begins.get_or_insert(record.kind != record::EVENT);
         end = (record.kind == record::EVENT).then_some(End {
             seq: record.seq,
             mac: record.mac,
@@ -112,5 +121,5 @@ fn last_of(bytes: &[u8]) -> Option<End> {
         });
         rest = &rest[length..];
     }
-    end
+    Some((end?, begins?))
 }

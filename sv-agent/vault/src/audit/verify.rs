@@ -4,7 +4,7 @@ use super::{
     Audit,
     chain::{Journals, Lost, Resting, Tracks},
     files::Files,
-    record::{EVENT, Record},
+    record::{BEGUN_HERE, BEGUN_LOCKED, EVENT, Record},
     walk::{Found, Walk},
 };
 use crate::{KeyMemory, Result, sys};
@@ -46,6 +46,10 @@ pub struct AuditVerification {
     /// A line that may become longer.
     blur: Option<Blur>,
     untold: u64,
+    /// A chain that the journal key has begun was entered.
+    authentic: bool,
+    /// No file is missing.
+    whole_files: bool,
 }
 
 struct Blur {
@@ -120,12 +124,15 @@ impl Audit {
             finished: false,
             blur: None,
             untold: 0,
+            authentic: false,
+            whole_files: true,
             place,
         };
         let mut expected = 1;
         for number in full {
             while expected < number && state.problems.len() < TOLD {
                 let name = state.place.name(Some(expected));
+                state.whole_files = false;
                 state.problem(format!("{name}: the file is missing"));
                 expected += 1;
             }
@@ -244,6 +251,11 @@ impl AuditVerification {
         match tracks.enter(record, journals) {
             Ok(prev) => {
                 self.fresh = false;
+                // A log that came without its beginning says so, once.
+                if record.kind == BEGUN_HERE && !self.authentic && self.whole_files {
+                    self.seq = self.seq.max(record.seq);
+                }
+                self.authentic |= record.kind != BEGUN_LOCKED;
                 let gap = self.missing_before(record.seq.saturating_add(1));
                 if record.seq < self.seq {
                     self.problem(format!("{said} stands in the wrong place"));

@@ -79,7 +79,14 @@ impl Audit {
         match (&self.start, &self.chain, &self.public) {
             (Some(start), _, _) => {
                 let key = start.key.expose();
-                let mac = chain::begin(out, key, &start.id, &start.nonce, self.seq, prev);
+                let mac = chain::begin(
+                    out,
+                    start.kind,
+                    key,
+                    (&start.id, &start.nonce),
+                    self.seq,
+                    prev,
+                );
                 Ok((chain::next(key), mac))
             }
             (None, Some(key), _) => Ok((Key32::new(*key.expose()), *prev)),
@@ -130,6 +137,8 @@ impl Audit {
         if prepared.era == self.era {
             self.chain = prepared.next;
             self.start = None;
+            // Locked, it is still to be said where the log begins.
+            self.here &= self.journal.is_none();
         }
     }
 

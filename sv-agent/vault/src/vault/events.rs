@@ -211,6 +211,11 @@ impl Vault {
         };
     }
 
+    /// Whether this machine has not seen the vault before.
+    pub(super) fn arrived(&self) -> bool {
+        self.noted.as_ref().map(|noted| noted.standing) == Some(Standing::Missing)
+    }
+
     /// Refuses writes to a vault that went back.
     pub(super) fn allows_writes(&self) -> Result<()> {
         match self.noted.as_ref().map(|noted| noted.standing) {

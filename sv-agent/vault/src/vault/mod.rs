@@ -238,9 +238,12 @@ impl Vault {
     /// The journal key, the log, and the generation seen before.
     fn start(&mut self) -> Result<()> {
         self.open_journal()?;
-        self.audit.expect(self.manifest.audit);
-        self.begin_audit()?;
-        self.check_generation()
+        self.check_generation()?;
+        match self.arrived() {
+            true => self.audit.arrive(self.manifest.audit),
+            false => self.audit.expect(self.manifest.audit),
+        }
+        self.begin_audit()
     }
 
     /// With all keys at hand.

@@ -259,7 +259,14 @@ fn the_longest_event_fits() {
 fn the_bytes_of_a_record() {
     let mut out = Vec::new();
     let begun = chain::first(&[1; 32], &[2; 32]).unwrap();
-    let mac = chain::begin(&mut out, &begun, &[3; 16], &[2; 32], 0, &[0; 32]);
+    let mac = chain::begin(
+        &mut out,
+        record::BEGUN,
+        &begun,
+        (&[3; 16], &[2; 32]),
+        0,
+        &[0; 32],
+    );
     let plain = event("name").encode().unwrap();
     let key = chain::next(&begun);
     chain::seal(&mut out, &key, 1, &mac, &plain).unwrap();

@@ -243,3 +243,40 @@ fn disk_is_taken_ahead() {
     assert!(meta.len() < 1000, "the length is that of the records");
     assert!(meta.blocks() * 512 >= limits::AUDIT_AHEAD);
 }
+
+#[test]
+fn a_vault_that_came_without_its_log_begins_one() {
+    let log = Log::new();
+    let mut audit = log.unlocked();
+    for i in 1..=3 {
+        write(&mut audit, &i.to_string());
+    }
+    let known = audit.prepare_durable(event("4")).unwrap();
+    let (manifest, outbox) = (known.position(), vec![(4, known.bytes().to_vec())]);
+    drop((audit, known));
+    for locked_first in [false, true] {
+        // On another machine, with a copy of the vault.
+        fs::remove_file(log.path()).unwrap();
+        let mut audit = log.locked();
+        audit.replay(&outbox).unwrap();
+        assert_eq!(audit.position().0, 0, "nobody could check that event");
+        if locked_first {
+            write(&mut audit, "restore");
+        }
+        audit.arrive(manifest);
+        assert!(!audit.short());
+        audit.begin(&log.memory, &log.id, &log.journal()).unwrap();
+        write(&mut audit, "5");
+        assert_eq!(audit.position().0, 5);
+        assert_eq!(log.problems(manifest), [""; 0], "{locked_first}");
+        assert_eq!(log.problems(audit.position()), [""; 0]);
+        // Only where nothing was there before.
+        drop(audit);
+        let mut audit = Audit::open(&log.place, false).unwrap();
+        audit.arrive((9, [1; 32]));
+        assert!(audit.short());
+        audit.begin(&log.memory, &log.id, &log.journal()).unwrap();
+        write(&mut audit, "10");
+        assert_eq!(log.problems(manifest), ["events 6 to 9 are missing"]);
+    }
+}
