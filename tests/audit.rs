@@ -953,3 +953,102 @@ fn many_clients_at_once_leave_one_event_for_each_request() {
     assert_eq!(events.iter().filter(|e| e.action == "add").count(), 200);
     is_whole(&home);
 }
+
+/// The agent in the foreground under strace, which makes some calls on the log fail.
+fn injected(home: &Home, inject: &str) -> common::Agent {
+    let mut command = home.command("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-P"])
+        .arg(log(home))
+        .args(["-e", inject, "--"])
+        .arg(common::AGENT)
+        .arg("--vault")
+        .arg(&home.vault)
+        .arg("--socket")
+        .arg(&home.socket);
+    common::Agent::start(home, command)
+}
+
+#[test]
+fn a_failing_disk_fails_requests_and_loses_nothing_that_was_answered() {
+    for (inject, least) in [
+        ("inject=pwrite64:error=ENOSPC:when=3+4", 2),
+        ("inject=pwrite64:error=EIO:when=2+3", 1),
+        ("inject=fdatasync:error=EIO:when=1..3", 0),
+        ("inject=fallocate:error=ENOSPC", 0),
+        ("inject=fallocate:error=EOPNOTSUPP", 0),
+        ("inject=ftruncate:error=EIO", 0),
+    ] {
+        let home = Home::with_vault();
+        home.add("a", b"v");
+        stop(&home);
+        let agent = injected(&home, inject);
+        let mut client = home.connect();
+        let mut failed = 0;
+        let mut answered = Vec::new();
+        let mut note = |action: &str, outcome: Result<(), sv_proto::message::Failure>| match outcome
+        {
+            Ok(()) => answered.push(action.to_owned()),
+            Err(failure) => {
+                assert_eq!(failure.kind, Kind::Storage, "{inject}: {action}");
+                failed += 1;
+            }
+        };
+        while let Err(failure) = client.unlock(PASSWORD.as_bytes()) {
+            note("unlock", Err(failure));
+        }
+        note("unlock", Ok(()));
+        for i in 0..12 {
+            note("get", client.get("a").map(drop));
+            // A write is durable with its transaction, whatever the log's file does.
+            note("add", client.add(&format!("n{i}"), b"v").map(drop));
+            if i % 4 == 0 {
+                thread::sleep(Duration::from_millis(500));
+            }
+        }
+        // Before: init, add, lock. The last one may wait for the file.
+        wait_until("all are told", Duration::from_secs(5), || {
+            let told: Vec<String> = all(&home).into_iter().map(|e| e.action).collect();
+            (told[3..] == answered).then_some(())
+        });
+        assert!(failed >= least, "{inject}: {failed} failed");
+        proc::agents(&home.root).into_iter().for_each(proc::end);
+        drop(agent);
+        home.unlock();
+        let told: Vec<String> = all(&home).into_iter().map(|e| e.action).collect();
+        assert_eq!(told[3..told.len() - 1], answered, "{inject}");
+        is_whole(&home);
+    }
+}
+
+#[test]
+fn a_full_file_is_followed_by_another() {
+    let home = Home::with_vault();
+    let mut client = home.connect();
+    // Names of a kilobyte fill 16 MiB sooner; none of them is there.
+    let name = |i: u32| format!("{i:06}/{}", "x".repeat(1000));
+    let second = PathBuf::from(format!("{}.000001", log(&home).display()));
+    let mut written = 0;
+    while !second.exists() {
+        assert_eq!(kind(client.get(&name(written))), Kind::NoSecret);
+        written += 1;
+        assert!(written < 20_000, "16 MiB are full long before");
+    }
+    let size = fs::metadata(&second).expect("the full one").len();
+    assert!((16 << 20..17 << 20).contains(&size), "{size}");
+    let last_one = name(written - 1);
+    let found = home
+        .sv_args(["audit", "--json", "--name", &last_one])
+        .json();
+    assert_eq!(found.as_array().expect("a list").len(), 1);
+    let first = home.sv_args(["audit", "--json", "--name", &name(0)]).json();
+    assert_eq!(first[0]["seq"], 2);
+    is_whole(&home);
+    stop(&home);
+    home.unlock();
+    is_whole(&home);
+    fs::remove_file(&second).expect("removed");
+    let (code, lines) = verify(&home);
+    assert_eq!(code, 8);
+    assert!(lines[0].starts_with("events 1 to "), "{lines:?}");
+}

@@ -232,6 +232,15 @@ fn what_makes_no_sense() {
             "{line}"
         );
     }
+    let share = text(&home.root.join(first));
+    for arguments in [
+        &["recover", &share][..],
+        &["share", "release", &share, "--for", "x"],
+    ] {
+        let error = home.sv_args(arguments).fails(2);
+        assert!(error.contains("never an argument"), "{error}");
+        assert!(!shows(&error, std::slice::from_ref(&share)), "{error}");
+    }
     Home::new()
         .sv("recover a b --password-stdin")
         .line(NEW)

@@ -47,7 +47,20 @@ const ROWS: &[Row] = &[
         "agent.max_unlocked",
         "\"2d\"",
         |c| c.max_unlocked == Duration::from_secs(172_800),
-        &["\"off\"", "\"0s\"", "12"],
+        &["\"never\"", "\"0s\"", "12"],
+    ),
+    (
+        "agent.unlock_credential",
+        "\"sv-key\"",
+        |c| c.unlock_credential.as_deref() == Some("sv-key"),
+        &[
+            "\"\"",
+            "\"/etc/key\"",
+            "\"a/b\"",
+            "\"..\"",
+            "\".key\"",
+            "true",
+        ],
     ),
     (
         "agent.lock_on_suspend",
@@ -146,8 +159,8 @@ fn every_key_is_read_and_refuses_what_is_wrong() {
 #[test]
 fn the_documented_defaults_are_the_defaults() {
     for (key, default, _) in KEYS {
-        if default.starts_with("the ") {
-            continue; // a place, found by `Places`
+        if default.starts_with("the ") || *default == "none" {
+            continue; // a place, found by `Places`, or nothing at all
         }
         assert_eq!(
             parse(&line(key, default)).unwrap(),

@@ -11,37 +11,42 @@ use std::{
     path::PathBuf,
     rc::Rc,
 };
-use sv_proto::limits;
+use sv_proto::{Kind, limits, message::Failure};
 use sv_vault_core::SlotKind;
 use zeroize::Zeroizing;
 
 /// Unlocks the vault with the credential `name`. What fails is told to the log,
 /// and the vault stays locked.
 pub(crate) fn unlock(agent: &Rc<Agent>, name: &str) {
-    let result = try_unlock(agent, name).and_then(|()| {
-        let event = events::by_agent("unlock", name, "ok", agent.clock.wall());
-        agent.tell(event).map_err(|failure| {
-            agent.lock("an event was not written");
-            failure.message
-        })
+    let tried = try_unlock(agent, name);
+    let outcome = match &tried {
+        Ok(()) => "ok",
+        Err(failure) => failure.kind.as_str(),
+    };
+    let event = events::by_agent("unlock", name, outcome, agent.clock.wall());
+    let told = agent.tell(event).inspect_err(|_| {
+        agent.lock("an event was not written");
     });
-    match result {
+    match tried.and(told) {
         Ok(()) => tracing::info!(name, "unlocked by a credential"),
-        Err(why) => tracing::error!(name, why, "the credential does not unlock the vault"),
+        Err(failure) => {
+            let why = failure.message;
+            tracing::error!(name, why, "the credential does not unlock the vault");
+        }
     }
 }
 
-fn try_unlock(agent: &Rc<Agent>, name: &str) -> Result<(), String> {
-    let content = read(name).map_err(|e| format!("it can't be read: {e}"))?;
+fn try_unlock(agent: &Rc<Agent>, name: &str) -> Result<(), Failure> {
+    let unusable = |why: String| Failure::new(Kind::Usage, why);
+    let content = read(name).map_err(|e| unusable(format!("it can't be read: {e}")))?;
     if !limits::KEY_FILE.contains(&content.len()) {
-        return Err("a credential has 32 to 4096 bytes".to_owned());
+        return Err(unusable("a credential has 32 to 4096 bytes".to_owned()));
     }
-    let told = |failure: sv_proto::message::Failure| failure.message;
-    let challenge = agent.challenge().map_err(told)?;
+    let challenge = agent.challenge()?;
     let key = challenge
         .derive(SlotKind::Credential, &content, &agent.memory)
-        .map_err(|error| errors::failure(&error).message)?;
-    agent.unlock(key, None).map(drop).map_err(told)
+        .map_err(|error| errors::failure(&error))?;
+    agent.unlock(key, None).map(drop)
 }
 
 /// The content of a credential, at most one byte more than is allowed.

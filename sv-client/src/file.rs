@@ -4,14 +4,18 @@ use crate::error::{Error, Result};
 use crate::stream::Stream;
 use nix::{
     errno::Errno,
-    fcntl::{AT_FDCWD, RenameFlags, renameat2},
-    sys::signal::{SigSet, SigmaskHow, Signal},
+    fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, open, renameat2},
+    sys::{
+        signal::{SigSet, SigmaskHow, Signal},
+        stat::Mode,
+    },
+    unistd::linkat,
 };
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -55,6 +59,37 @@ fn target(path: &Path) -> Result<PathBuf> {
 /// Puts `value` into a file that must not be there yet, whole or not at all, and
 /// so that it stays.
 pub fn create(path: &Path, value: &[u8]) -> io::Result<()> {
+    match link_unnamed(path, value) {
+        // Not everywhere can a file be without a name.
+        Err(
+            Errno::EOPNOTSUPP
+            | Errno::EISDIR
+            | Errno::EINVAL
+            | Errno::ENOENT
+            | Errno::EPERM
+            | Errno::EACCES,
+        ) => create_renamed(path, value),
+        other => Ok(other?),
+    }
+}
+
+/// A file that gets its name when it is whole: even a program that is killed
+/// in between leaves nothing behind.
+fn link_unnamed(path: &Path, value: &[u8]) -> nix::Result<()> {
+    let errno = |e: io::Error| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let folder = folder(path);
+    let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let mut file = File::from(open(folder, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+    file.write_all(value).map_err(errno)?;
+    file.sync_all().map_err(errno)?;
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = AtFlags::AT_SYMLINK_FOLLOW;
+    linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, path, follow)?;
+    File::open(folder).and_then(|f| f.sync_all()).map_err(errno)
+}
+
+/// The same by way of a file with another name.
+fn create_renamed(path: &Path, value: &[u8]) -> io::Result<()> {
     place(path, value, |temporary, path| {
         match renameat2(
             AT_FDCWD,
@@ -108,10 +143,7 @@ fn place(
     let name = path
         .file_name()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder(path);
     // A signal between the file's creation and its renaming would leave a
     // secret lying about under a name that nobody looks for.
     let mask = SigSet::from_iter([
@@ -131,6 +163,13 @@ fn place(
         .and_then(|()| File::open(folder)?.sync_all());
     mask.thread_set_mask()?;
     result
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 fn temporary_name(name: &std::ffi::OsStr) -> io::Result<OsString> {
@@ -182,6 +221,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("new");
         create(&path, b"one").unwrap();
+        // The other way, for file systems that want it.
+        let renamed = dir.path().join("renamed");
+        create_renamed(&renamed, b"one").unwrap();
+        let error = create_renamed(&renamed, b"two").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        fs::remove_file(&renamed).unwrap();
         let error = create(&path, b"two").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"one");

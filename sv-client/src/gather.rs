@@ -102,6 +102,12 @@ pub fn file(context: &Context, path: &Path, keys: &Identities) -> Result<Vec<Fou
         let text = terminal.hidden("Share", limits::SHARE)?.into();
         return Ok(vec![Found { what, text }]);
     }
+    if looks_like_a_share(&what) && !path.exists() {
+        return Err(Error::usage(
+            "a share is never an argument: others can read those",
+            NO_SHARE,
+        ));
+    }
     let stream = if stdin {
         Stream::descriptor(0)
     } else {
@@ -147,6 +153,12 @@ pub fn file(context: &Context, path: &Path, keys: &Identities) -> Result<Vec<Fou
         return Err(none("there is no share in it"));
     }
     Ok(found)
+}
+
+/// Somebody took the share itself for the name of its file.
+fn looks_like_a_share(name: &str) -> bool {
+    let beginning = name.get(..7).unwrap_or_default();
+    beginning.eq_ignore_ascii_case("svshare") && name.len() > 64
 }
 
 const NO_SHARE: &str = "name files with shares, or - for standard input";

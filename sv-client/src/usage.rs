@@ -210,6 +210,14 @@ mod tests {
             "sv help hunter2",
             "sv list a hunter2",
             "sv rename a b hunter2",
+            "sv distribute hunter2",
+            "sv distribute --shares hunter2",
+            "sv distribute --format=hunter2",
+            "sv distribute --replace hunter2",
+            "sv recover --start --for hunter2",
+            "sv rotate --shares=hunter2",
+            "sv slot remove a hunter2",
+            "sv share release a --for b hunter2",
         ] {
             let error = explained(line);
             let document = format!("{error} {:?} {:?}", error.hint(), error);

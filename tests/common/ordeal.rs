@@ -132,7 +132,7 @@ impl Outcome {
     pub fn is_unsure(&self) -> bool {
         match self {
             Self::Done => false,
-            Self::Refused(failure) => ["not known", "is changed, but"]
+            Self::Refused(failure) => ["not known", "but then:", "is changed, but"]
                 .iter()
                 .any(|words| failure.message.contains(words)),
             Self::Silence => true,

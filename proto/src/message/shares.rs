@@ -52,12 +52,12 @@ pub struct Dealing {
     pub threshold: u8,
     /// The epoch in which it was dealt.
     pub epoch: u64,
-    /// When.
+    /// When; 0 if it is not known, because the vault was recovered since or
+    /// another node dealt the set.
     pub dealt: i64,
     /// SHA-256 of the signed object that lists the hash of each share.
     pub digest: [u8; 32],
-    /// One for each share, by index. Empty if another node dealt the set, or if the
-    /// vault was recovered since.
+    /// One for each share, by index. Empty if another node dealt the set.
     pub shares: Vec<ShareState>,
     /// How many shares there are.
     pub count: u8,

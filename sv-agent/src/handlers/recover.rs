@@ -1,12 +1,15 @@
 //! Opens the vault with shares and gives it a new password.
 
-use crate::{errors, events::spawn_last, reply::Reply, rotation, state::Agent};
+use crate::{
+    errors,
+    events::{self, spawn_last},
+    reply::Reply,
+    rotation,
+    state::Agent,
+};
 use std::rc::Rc;
 use sv_proto::{Response, Secret, message::Failure};
-use tokio::{
-    sync::watch,
-    task::spawn_blocking,
-};
+use tokio::{sync::watch, task::spawn_blocking};
 
 pub(super) async fn handle(
     agent: &Rc<Agent>,
@@ -34,14 +37,19 @@ pub(super) async fn handle(
         let slot = turn.new_slot(&agent, password).await?;
         let locked = agent.take_locked("recovery")?;
         let memory = agent.memory.clone();
+        let event = events::of_transaction();
         let result = spawn_blocking(move || {
             let texts: Vec<&[u8]> = shares.iter().map(Secret::expose).collect();
-            locked.recover(&texts, slot, now, &memory, &mut |done, total| {
+            locked.recover(&texts, slot, event, now, &memory, &mut |done, total| {
                 told.send_replace((done, total));
             })
         })
         .await;
+        let recovered = matches!(&result, Ok(Ok(_)));
         let unlocked = agent.put_back(result)?;
+        if recovered {
+            events::told();
+        }
         tracing::info!("the vault was recovered with shares");
         agent.set_ceremony(None);
         Ok(Response::Unlocked(unlocked))

@@ -63,8 +63,11 @@ fn settle(agent: &Rc<Agent>, check: Check) -> Result<Response, Failure> {
     check
         .settle(&agent.vault, &agent.note)
         .map_err(|error| about(&error))?;
-    agent.open()?;
     tracing::info!(generation = report.generation, "a backup became the vault");
+    if let Err(failure) = agent.open() {
+        // Whoever asks next is told.
+        tracing::error!(error = failure.message, "the vault can't be opened");
+    }
     Ok(Response::Restored(Restored {
         created: true,
         secrets: report.secrets,

@@ -79,4 +79,3 @@ impl Deref for Db {
         &self.connection
     }
 }
-

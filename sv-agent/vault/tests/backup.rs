@@ -210,7 +210,7 @@ fn without_slots_only_shares_open_it() {
     drop(vault.lock());
     let locked = Locked::open(&copy, "test").expect("a vault");
     let slot = NewSlot::derive(b"new", KdfParams::default(), &bench.memory).expect("a slot");
-    let recovered = locked.recover(&texts[..2], slot, 5, &bench.memory, &mut |_, _| ());
+    let recovered = locked.recover(&texts[..2], slot, None, 5, &bench.memory, &mut |_, _| ());
     let mut recovered = recovered.map_err(|(_, e)| e).expect("recovered");
     assert_eq!(get(&mut recovered, "b").as_deref(), Some("b1"));
     sound(&mut recovered);

@@ -235,6 +235,7 @@ fn shares_recover_the_vault_and_survive_rotation() -> Result<()> {
         .recover(
             &bytes(&texts[2..]),
             bench.slot(b"after"),
+            None,
             7,
             &bench.memory,
             &mut |_, _| told += 1,

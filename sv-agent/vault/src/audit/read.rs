@@ -81,6 +81,10 @@ pub struct Seen {
 impl Audit {
     /// Begins to read. What is written from now on is no part of it.
     pub fn read(&mut self, query: AuditQuery) -> Result<AuditReader> {
+        if self.flush().is_err() {
+            // What the file does not take yet is read later; the rest is there.
+            debug_assert!(!self.backlog.is_empty());
+        }
         let memory = self.journal.as_ref().map(|journal| journal.memory.clone());
         let mut reader = AuditReader {
             files: self.files.clone(),

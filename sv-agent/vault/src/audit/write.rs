@@ -138,7 +138,10 @@ impl Audit {
             self.chain = prepared.next;
             self.start = None;
             // Locked, it is still to be said where the log begins.
-            self.here &= self.journal.is_none();
+            if self.journal.is_some() {
+                self.here = false;
+                self.empty = false;
+            }
         }
     }
 

@@ -39,10 +39,10 @@ impl Store {
     }
 
     /// Makes `staged`, which must be the file of `identity`, the vault at
-    /// `path`, and opens it.
-    pub fn adopt(path: &Path, note: &str, staged: &Path, identity: (u64, u64)) -> Result<Self> {
+    /// `path`. After an error there is none.
+    pub fn adopt(path: &Path, note: &str, staged: &Path, identity: (u64, u64)) -> Result<()> {
         let place = Place::new(path, true)?;
-        let lock = place.lock(note)?.ok_or(Error::ReadOnly)?;
+        let _lock = place.lock(note)?.ok_or(Error::ReadOnly)?;
         let file = place.file();
         if fs::symlink_metadata(&file).is_ok() {
             return Err(Error::VaultExists(place.shown));
@@ -69,8 +69,9 @@ impl Store {
             return Err(Error::Damaged("the file was replaced while it was checked"));
         }
         settle(&place)?;
-        remove(staged)?;
-        Self::open_locked(place, Some(lock))
+        // It is done. Whoever put the other name there takes away what is left.
+        let _ = remove(staged);
+        Ok(())
     }
 
     fn write_new(fresh: &Path, fill: impl FnOnce(&Writer<'_>) -> Result<()>) -> Result<()> {

@@ -87,7 +87,12 @@ impl Vault {
     }
 
     /// Copies `pages` more, or checks about `records` more of the copy.
-    pub fn backup_step(&mut self, backup: &mut Backup, pages: i32, records: usize) -> Result<BackupStep> {
+    pub fn backup_step(
+        &mut self,
+        backup: &mut Backup,
+        pages: i32,
+        records: usize,
+    ) -> Result<BackupStep> {
         match &mut backup.stage {
             Stage::Copying => {
                 self.ready()?;
@@ -148,15 +153,18 @@ impl Vault {
         let tx = copy.transaction()?;
         let drop = |kind: u8| tx.execute("DELETE FROM control WHERE type = ?1", params![kind]);
         drop(kind::AUDIT)?;
+        // The audit log does not come along: where the copy becomes a vault,
+        // a log begins anew, and nothing of it is missing.
+        let mut manifest = Manifest {
+            audit: (0, [0; 32]),
+            ..self.manifest.clone()
+        };
         if !backup.slots {
             drop(kind::SLOT)?;
-            let manifest = Manifest {
-                slots: keys::slots_digest_of(std::iter::empty()),
-                ..self.manifest.clone()
-            };
-            let sealed = manifest.seal(self.keys.signing.expose());
-            tx.execute("UPDATE manifest SET object = ?1", params![sealed])?;
+            manifest.slots = keys::slots_digest_of(std::iter::empty());
         }
+        let sealed = manifest.seal(self.keys.signing.expose());
+        tx.execute("UPDATE manifest SET object = ?1", params![sealed])?;
         tx.commit()?;
         Ok(copy.close().map_err(|(_, e)| e)?)
     }

@@ -385,6 +385,6 @@ impl Check {
         let path = path.ok_or(Error::Damaged("the file is not there any more"))?;
         let identity = store.identity();
         drop(store);
-        Store::adopt(vault, note, &path, identity).map(drop)
+        Store::adopt(vault, note, &path, identity)
     }
 }

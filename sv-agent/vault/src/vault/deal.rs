@@ -109,6 +109,7 @@ impl Vault {
         self.set_local(&mut changes, &local)?;
         self.change_control(&changes, false)?;
         self.set_info(&set)
+            .map_err(|e| recover::already("the set is dealt", e))
     }
 
     /// The set in force, and one that is not yet.
@@ -192,6 +193,7 @@ impl Vault {
         let erase = part.waiting.take().is_some();
         self.write_local(&local, erase)?;
         self.set_info(set)
+            .map_err(|e| recover::already("the delivery is noted", e))
     }
 
     /// A share was seen where it belongs. `holder` is who showed it.

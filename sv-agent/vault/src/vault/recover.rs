@@ -12,7 +12,9 @@ use super::{
     slots::NewSlot,
 };
 use crate::{
-    Error, KeyMemory, Result, crypto,
+    Error, KeyMemory, Result,
+    audit::{NewEvent, Prepared},
+    crypto,
     objects::{
         epoch,
         epoch::{Epoch, Member, Recovery},
@@ -280,11 +282,12 @@ impl Locked {
         mut self,
         texts: &[&[u8]],
         slot: NewSlot,
+        event: Option<NewEvent>,
         now: i64,
         memory: &KeyMemory,
         progress: &mut dyn FnMut(u64, u64),
     ) -> std::result::Result<Vault, (Self, Error)> {
-        let result = self.rekey(texts, slot, now, memory, progress);
+        let result = self.rekey(texts, slot, event, now, memory, progress);
         self.store.abort();
         sys::scrub_stack();
         match result {
@@ -298,12 +301,16 @@ impl Locked {
         &mut self,
         texts: &[&[u8]],
         slot: NewSlot,
+        event: Option<NewEvent>,
         now: i64,
         memory: &KeyMemory,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(After, Epochs)> {
         self.connected()?;
         let (opened, indices) = open(&self.store, memory, texts)?;
+        if let Some((id, public)) = super::journal::public(&self.store)? {
+            self.audit.set_public(id, public, memory);
+        }
         let mut node_key = crypto::random::<32>()?;
         let keys = NodeKeys::derive(memory, &mut node_key)?;
         let current = &opened.epochs.current;
@@ -337,6 +344,10 @@ impl Locked {
             let (done, total) = rekey.progress();
             progress(done, total);
         }
+        let told = match event {
+            Some(event) => Some(self.audit.prepare_durable(event)?),
+            None => None,
+        };
         let finish = Finish {
             changes: Changes::default(),
             local: notes(&before, &opened, &indices, now)?,
@@ -344,11 +355,18 @@ impl Locked {
                 drop: Drop::All,
                 new: Some(slot),
             },
-            audit: opened.manifest.audit,
-            event: None,
+            // Of a log that is not here, since this is a copy of the vault on
+            // another machine, nothing is expected from now on.
+            audit: told.as_ref().map_or(self.audit.position(), Prepared::position),
+            event: told.as_ref().map(|e| (e.position().0, e.bytes().to_vec())),
         };
         match rekey.commit(&mut before, finish) {
-            Ok(after) => Ok((after, opened.epochs)),
+            Ok(after) => {
+                if let Some(told) = told {
+                    self.audit.committed(told);
+                }
+                Ok((after, opened.epochs))
+            }
             Err((_, e)) => Err(e),
         }
     }

@@ -4,127 +4,25 @@
 //! Reads are told when they are done; answers in several frames before the
 //! first one; writes in the transaction that they make.
 
+mod refusals;
+mod what;
+
+pub(crate) use refusals::Refusals;
+use what::When;
+pub(crate) use what::{What, of};
+
 use crate::{asker, limits, state::Agent};
 use std::{
     cell::{Cell, RefCell},
-    fmt::Write,
     future::Future,
     rc::Rc,
-    time::Duration,
 };
-use sv_proto::{Kind, Request, Response, message::Failure};
+use sv_proto::{Kind, Response, message::Failure};
 use sv_vault_core::{Asker, NewEvent, Vault};
 use tokio::{
     task::{self, JoinHandle, spawn_blocking},
     time::{Instant, sleep},
 };
-
-/// What will be told of a request.
-pub(crate) struct What {
-    action: &'static str,
-    name: String,
-    when: When,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
-    /// When it is done.
-    Done,
-    /// Before the first of several frames, or when it is done.
-    Begun,
-    /// In its transaction, or when it is done.
-    Written,
-    /// By [`lock`], if there was something to lock.
-    Locked,
-}
-
-/// What will be told of `request`; nothing if it uses no secret and no key.
-pub(crate) fn of(request: &Request) -> Option<What> {
-    use When::{Begun, Done, Locked, Written};
-    let action = request.label();
-    let (when, name) = match request {
-        Request::Status
-        | Request::Health
-        | Request::CeremonyStatus
-        | Request::FileVerify { .. }
-        | Request::Audit { after: Some(_), .. } => return None,
-        // These ask whether a key is needed.
-        Request::Unlock { password, .. } if password.is_empty() => return None,
-        Request::UnlockWith { key, .. } if key.secret.is_empty() => return None,
-        Request::Lock => (Locked, String::new()),
-        Request::Stop => {
-            return Some(What {
-                action: "lock",
-                name: "stop".to_owned(),
-                when: Locked,
-            });
-        }
-        Request::Show {
-            name, reveal: true, ..
-        } => {
-            return Some(What {
-                action: "reveal",
-                name: name.clone(),
-                when: Done,
-            });
-        }
-        Request::Get { name, .. } | Request::Show { name, .. } | Request::History { name } => {
-            (Done, name.clone())
-        }
-        Request::Delete { name, purge: true } => {
-            return Some(What {
-                action: "purge",
-                name: name.clone(),
-                when: Written,
-            });
-        }
-        Request::Add { name, .. }
-        | Request::Update { name, .. }
-        | Request::Delete { name, .. }
-        | Request::Revert { name, .. } => (Written, name.clone()),
-        Request::Rename { old, new } => (Written, format!("{old}\0{new}")),
-        Request::List { prefix, .. } => (Begun, prefix.clone()),
-        Request::Search { query, .. } => (Begun, query.clone()),
-        Request::Audit { name, .. } => (Begun, name.clone().unwrap_or_default()),
-        Request::Verify | Request::AuditVerify | Request::Backup { .. } => (Begun, String::new()),
-        Request::Share { set, index } => (Done, share(set, *index)),
-        Request::ShareDelivered {
-            set, index, holder, ..
-        } => (Written, format!("{} {holder}", share(set, *index))),
-        Request::ShareVerified { holder, .. } => (Written, holder.clone().unwrap_or_default()),
-        Request::Deal { count, threshold } => (Written, format!("{threshold} of {count}")),
-        Request::DealCommit { set, .. } | Request::DealCancel { set } => (Written, hex(set)),
-        Request::SlotAdd { label, .. } => (Written, label.clone()),
-        Request::SlotRemove { slot } => (Written, hex(slot)),
-        Request::BackupDone { place, .. } => (Written, place.clone()),
-        Request::Passwd { .. } | Request::Rotate { .. } | Request::Restore { .. } => {
-            (Written, String::new())
-        }
-        Request::Init { .. } | Request::Recover { .. } => (Written, String::new()),
-        Request::Unlock { .. }
-        | Request::UnlockWith { .. }
-        | Request::Slots
-        | Request::Dealings
-        | Request::ShareCheck { .. }
-        | Request::RecoverDrill { .. }
-        | Request::CeremonyStart { .. }
-        | Request::CeremonySubmit { .. }
-        | Request::CeremonyCancel => (Done, String::new()),
-    };
-    Some(What { action, name, when })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
-}
-
-fn share(set: &[u8; 16], index: u8) -> String {
-    format!("{}/{index}", hex(set))
-}
 
 /// One request on its way.
 struct Trail {
@@ -284,6 +182,19 @@ pub(crate) fn expected(vault: &mut Vault, before: Option<u64>, agent: &Agent) {
     }
 }
 
+/// The event of the request that is being served, for a transaction that is
+/// made elsewhere. After that [`told`] has to be called.
+pub(crate) fn of_transaction() -> Option<NewEvent> {
+    let event = |trail: &Rc<Trail>| (!trail.told.get()).then(|| trail.event("ok"));
+    TRAIL.try_with(event).ok().flatten()
+}
+
+/// A transaction has vouched for the event.
+pub(crate) fn told() {
+    // It is only missing where no request is served any more.
+    let _ = TRAIL.try_with(|trail| trail.told.set(true));
+}
+
 /// The event of a lock: of whoever asked for it, or of the agent itself.
 pub(crate) fn lock(why: &str, time: i64) -> NewEvent {
     let asked = |trail: &Rc<Trail>| {
@@ -318,45 +229,6 @@ pub(crate) fn by_agent(action: &'static str, name: &str, outcome: &str, time: i6
         name: name.to_owned(),
         outcome: outcome.to_owned(),
         asker: asker::itself(),
-    }
-}
-
-/// How many refusals of other users are told: nobody fills the disk with them.
-#[derive(Default)]
-pub(crate) struct Refusals(RefCell<Counted>);
-
-struct Counted {
-    left: u32,
-    since: Instant,
-    untold: u64,
-}
-
-impl Default for Counted {
-    fn default() -> Self {
-        Self {
-            left: limits::REFUSALS,
-            since: Instant::now(),
-            untold: 0,
-        }
-    }
-}
-
-impl Refusals {
-    /// Whether one more may be told now, and how many were not before it.
-    fn take(&self, now: Instant) -> Option<u64> {
-        let mut counted = self.0.borrow_mut();
-        let passed = now.duration_since(counted.since).as_secs();
-        if passed > 0 {
-            let more = u32::try_from(passed).unwrap_or(u32::MAX);
-            counted.left = counted.left.saturating_add(more).min(limits::REFUSALS);
-            counted.since += Duration::from_secs(passed);
-        }
-        if counted.left == 0 {
-            counted.untold += 1;
-            return None;
-        }
-        counted.left -= 1;
-        Some(std::mem::take(&mut counted.untold))
     }
 }
 
@@ -429,60 +301,5 @@ pub(crate) async fn keep_on_disk(agent: Rc<Agent>) {
             // Requests are refused until it can; this tries as well.
             agent.written.notify_one();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_told_ten_at_once_and_then_one_a_second() {
-        let refusals = Refusals::default();
-        let start = Instant::now();
-        let told = |n: u32, after: u64| {
-            let now = start + Duration::from_secs(after);
-            (0..n)
-                .filter_map(|_| refusals.take(now))
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(told(100, 0), [0; 10]);
-        assert_eq!(told(100, 1), [90]);
-        assert_eq!(told(1, 2), [99]);
-        assert_eq!(told(100, 3600).len(), 10);
-        assert_eq!(told(5, 3600).len(), 0);
-    }
-
-    #[test]
-    fn what_is_told() {
-        let told = |request: &Request| of(request).map(|what| (what.action, what.name));
-        assert_eq!(told(&Request::Status), None);
-        assert_eq!(told(&Request::Health), None);
-        let audit = |after| Request::Audit {
-            after,
-            last: None,
-            since: None,
-            name: None,
-        };
-        assert_eq!(told(&audit(None)), Some(("audit", String::new())));
-        assert_eq!(told(&audit(Some(0))), None);
-        let show = |reveal| Request::Show {
-            name: "a".to_owned(),
-            rev: None,
-            reveal,
-        };
-        assert_eq!(told(&show(false)), Some(("show", "a".to_owned())));
-        assert_eq!(told(&show(true)), Some(("reveal", "a".to_owned())));
-        let rename = Request::Rename {
-            old: "a".to_owned(),
-            new: "b".to_owned(),
-        };
-        assert_eq!(told(&rename), Some(("rename", "a\0b".to_owned())));
-        let unlock = |password: &[u8]| Request::Unlock {
-            password: password.to_vec().into(),
-            seconds: None,
-        };
-        assert_eq!(told(&unlock(b"")), None);
-        assert_eq!(told(&unlock(b"x")), Some(("unlock", String::new())));
     }
 }
