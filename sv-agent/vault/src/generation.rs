@@ -1,5 +1,5 @@
 //! The vault's generation, noted outside of the vault: a vault file that was
-//! put back from a copy is older than its note. FORMAT.md §11.
+//! put back from a copy is older than its note. FORMAT.md §14.
 
 use crate::{Error, Result, codec::Write as _, crypto};
 use nix::{fcntl::OFlag, unistd::Uid};

@@ -153,18 +153,15 @@ impl Vault {
         let tx = copy.transaction()?;
         let drop = |kind: u8| tx.execute("DELETE FROM control WHERE type = ?1", params![kind]);
         drop(kind::AUDIT)?;
-        // The audit log does not come along: where the copy becomes a vault,
-        // a log begins anew, and nothing of it is missing.
-        let mut manifest = Manifest {
-            audit: (0, [0; 32]),
-            ..self.manifest.clone()
-        };
         if !backup.slots {
             drop(kind::SLOT)?;
-            manifest.slots = keys::slots_digest_of(std::iter::empty());
+            let manifest = Manifest {
+                slots: keys::slots_digest_of(std::iter::empty()),
+                ..self.manifest.clone()
+            };
+            let sealed = manifest.seal(self.keys.signing.expose());
+            tx.execute("UPDATE manifest SET object = ?1", params![sealed])?;
         }
-        let sealed = manifest.seal(self.keys.signing.expose());
-        tx.execute("UPDATE manifest SET object = ?1", params![sealed])?;
         tx.commit()?;
         Ok(copy.close().map_err(|(_, e)| e)?)
     }
