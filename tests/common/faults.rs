@@ -220,8 +220,8 @@ pub fn everything() -> bool {
     std::env::var_os(EVERYTHING).is_some_and(|v| v == "all")
 }
 
-/// Everything, or every sync and change of a name, and of the writes as many
-/// as there is time for, evenly.
+/// Everything, or as much as there is time for: rather syncs and changes of
+/// names than writes, of both evenly.
 pub fn choose(calls: &[Call], tries: usize) -> Vec<Injection> {
     let all: Vec<Injection> = calls
         .iter()
@@ -238,16 +238,22 @@ pub fn choose(calls: &[Call], tries: usize) -> Vec<Injection> {
     if everything() {
         return all;
     }
-    let (writes, mut chosen): (Vec<_>, Vec<_>) =
+    let (writes, others): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|i| i.call.name.contains("write"));
-    let room = tries.saturating_sub(chosen.len()).max(tries / 3);
+    let mut chosen = evenly(others, tries * 2 / 3);
+    let left = tries.saturating_sub(chosen.len());
+    chosen.extend(evenly(writes, left));
+    chosen
+}
+
+/// At most about `most` of them.
+fn evenly(all: Vec<Injection>, most: usize) -> Vec<Injection> {
+    let mut stride = all.len().div_ceil(most.max(1)).max(1);
     // Coprime to the number of faults, so that each fault meets each region.
-    let mut stride = writes.len().div_ceil(room).max(1);
-    if stride.is_multiple_of(3) {
+    if stride.is_multiple_of(Fault::ALL.len()) {
         stride += 1;
     }
-    chosen.extend(writes.into_iter().step_by(stride));
-    chosen
+    all.into_iter().step_by(stride).collect()
 }
 
 /// Runs `sv` under `strace`, perhaps with a fault; what became of it, and the

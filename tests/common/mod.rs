@@ -13,6 +13,7 @@
 //! | [`base`]     | the vault that it does so with                            |
 //! | [`large`]    | vaults of any size                                        |
 //! | [`mesh`]     | other hosts, and a program that reaches them              |
+//! | [`log`]      | the audit log of a home, from the outside                 |
 //! | [`proc`]     | what `/proc` tells about a process                        |
 //! | [`random`]   | reproducible pseudo-random numbers                        |
 //! | [`share_text`] | shares that no dealer makes                             |
@@ -26,6 +27,7 @@ pub mod client;
 pub mod copies;
 pub mod faults;
 pub mod large;
+pub mod log;
 pub mod mesh;
 pub mod ordeal;
 pub mod proc;

@@ -11,6 +11,8 @@ use std::rc::Rc;
 use sv_proto::{Response, Secret, message::Failure};
 use tokio::{sync::watch, task::spawn_blocking};
 
+// The Err is large because it gives the open file back.
+#[allow(clippy::result_large_err)]
 pub(super) async fn handle(
     agent: &Rc<Agent>,
     shares: Vec<Secret>,

@@ -21,8 +21,13 @@ impl Audit {
     /// Makes an event, to be given to [`Audit::append`]. Nothing has changed
     /// if it is dropped instead.
     pub fn prepare(&mut self, event: NewEvent) -> Result<Prepared> {
+        let deep = self.chain.is_none();
         let result = self.prepare_event(&event);
-        sys::scrub_stack();
+        if deep {
+            sys::scrub_stack();
+        } else {
+            sys::scrub_some_stack();
+        }
         result
     }
 

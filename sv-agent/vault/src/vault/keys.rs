@@ -87,13 +87,16 @@ pub struct Epochs {
     authors: HashMap<NodeId, [u8; 32]>,
 }
 
+/// Control objects, each with its type.
+pub type Typed = Vec<(u8, Control)>;
+
 /// A new epoch, not stored yet.
 pub struct Successor {
     pub id: EpochId,
     pub epoch: Epoch,
     pub key: EpochKey,
     /// The epoch and its wraps, by type.
-    pub objects: Vec<(u8, Control)>,
+    pub objects: Typed,
 }
 
 /// What a new epoch says.
@@ -156,7 +159,7 @@ impl Epochs {
     pub fn found(
         memory: &KeyMemory,
         keys: &NodeKeys,
-    ) -> Result<(VaultId, Self, Vec<(u8, Control)>)> {
+    ) -> Result<(VaultId, Self, Typed)> {
         let genesis = Succession {
             vault: [0; 16],
             number: 1,
