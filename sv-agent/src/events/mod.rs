@@ -116,6 +116,13 @@ impl Trail {
                 if matches!(&result, Ok(Response::Unlocked(unlocked)) if !unlocked.already) {
                     self.agent.lock("an event was not written");
                 }
+                // What is written is not undone.
+                if result.is_ok() && self.what.when == When::Written {
+                    return Err(Failure {
+                        message: format!("it is done, but then: {}", failure.message),
+                        ..failure
+                    });
+                }
                 Err(failure)
             }
         }

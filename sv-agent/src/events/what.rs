@@ -18,7 +18,7 @@ pub(super) enum When {
     Begun,
     /// In its transaction, or when it is done.
     Written,
-    /// By [`lock`], if there was something to lock.
+    /// By [`super::lock`], if there was something to lock.
     Locked,
 }
 

@@ -4,7 +4,7 @@
 //! |-------------|----------------------------------------------------------------|
 //! | [`choice`]  | what the arguments name                                        |
 //! | [`folder`]  | to files, as they are, encrypted to their holders, or on sheets |
-//! | [`nodes`]   | to nodes of the mesh                                           |
+//! | [`mod@nodes`] | to nodes of the mesh                                           |
 //! | [`shown`]   | to whoever reads the terminal or standard output               |
 
 pub mod choice;

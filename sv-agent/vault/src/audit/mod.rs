@@ -42,6 +42,7 @@ use crate::{
 use current::Current;
 use files::{End, Files};
 use read::Seen;
+use walk::{Found, Walk};
 
 /// The log of a vault, and the key that the next event is made with.
 pub struct Audit {
@@ -199,10 +200,35 @@ impl Audit {
     /// restored or recovered from a copy: where it has no log, its log begins here.
     pub fn arrive(&mut self, known: (u64, [u8; 32])) {
         let short = self.short;
+        // Before a crash an agent may have told something while locked. What
+        // can't be read here, a verification tells of.
+        let fresh = self.empty || self.only_locked().unwrap_or(false);
         self.expect(known);
-        if self.empty && known.0 > 0 {
+        if fresh && known.0 > 0 {
             self.short = short;
             self.here = true;
+        }
+    }
+
+    /// Whether no record here was made with a journal key.
+    fn only_locked(&self) -> Result<bool> {
+        if !self.files.full()?.is_empty() {
+            return Ok(false);
+        }
+        let Some(file) = self.files.read(None)? else {
+            return Ok(true);
+        };
+        let end = file.metadata()?.len();
+        let mut walk = Walk::new(file, 0, end);
+        loop {
+            match walk.next()? {
+                Found::End => return Ok(true),
+                Found::Bad { .. } => return Ok(false),
+                Found::Record(record) if matches!(record.kind, record::BEGUN | record::BEGUN_HERE) => {
+                    return Ok(false);
+                }
+                Found::Record(_) => {}
+            }
         }
     }
 

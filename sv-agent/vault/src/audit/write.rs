@@ -5,7 +5,7 @@ use crate::{Error, Result, crypto::Key32, limits, sys};
 
 impl Audit {
     /// Makes an event that a transaction will vouch for, which comes with
-    /// [`Prepared::bytes`] and [`Prepared::position`]: after its commit, and
+    /// `Prepared::bytes` and `Prepared::position`: after its commit, and
     /// before any other event, to be given to [`Audit::committed`]. Nothing
     /// has changed if it is dropped instead.
     ///
