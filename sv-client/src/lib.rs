@@ -70,6 +70,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &[OsString]) -> Result<()> {
+    if let Some(cli) = cli::Cli::quick(args) {
+        return commands::run(cli);
+    }
     match cli::Cli::try_parse_from(args) {
         Ok(cli) => commands::run(cli),
         Err(error) => usage::explain(&error, args),
