@@ -72,7 +72,7 @@ pub struct RestoreArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct SourceArgs {
     /// Read the backup's password from this open descriptor, one line
-    #[arg(long, value_name = "N", value_parser = super::descriptor)]
+    #[arg(long, value_name = "N", value_parser = super::values::descriptor)]
     pub source_password_fd: Option<RawFd>,
     /// Read the backup's password from standard input, one line
     #[arg(long, conflicts_with = "source_password_fd")]

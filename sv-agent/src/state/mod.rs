@@ -1,6 +1,8 @@
 //! What the agent holds: no vault, a locked one, or the keys of an unlocked
 //! one. Nothing here waits, so no borrow outlives a call.
 
+mod recovery;
+
 use crate::{
     budget::Budget,
     ceremony::Ceremony,
@@ -26,12 +28,10 @@ use sv_proto::{
     message::{Failure, State as Shown, Status, Unlocked},
 };
 use sv_vault_core::{
-    Audit, Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewEvent, NewSlot, SlotKey, Vault,
+    Audit, Challenge, Error, ErrorKind, KdfParams, KeyMemory, Locked, NewEvent, NewSlot, SlotKey,
+    Vault,
 };
-use tokio::{
-    sync::{Notify, RwLock, Semaphore},
-    task::JoinError,
-};
+use tokio::sync::{Notify, RwLock, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Everything that the agent's tasks share.
@@ -133,9 +133,7 @@ impl Agent {
             ceremony: RefCell::default(),
             backup_warn_after: parts.backup_warn_after,
             state_dir: parts.state_dir,
-            state: RefCell::new(
-                locked.map_or(State::NoVault, |l| State::Locked(Box::new(l))),
-            ),
+            state: RefCell::new(locked.map_or(State::NoVault, |l| State::Locked(Box::new(l)))),
             sessions: Cell::new(0),
         })
     }
@@ -303,105 +301,6 @@ impl Agent {
             State::Closed => return Err(closing()),
         }
         .map_err(|error| errors::failure(&error))
-    }
-
-    /// Works on the vault, locked or not.
-    pub(crate) fn with_either<T>(
-        &self,
-        locked: impl FnOnce(&mut Locked) -> sv_vault_core::Result<T>,
-        unlocked: impl FnOnce(&mut Vault) -> sv_vault_core::Result<T>,
-    ) -> Result<T, Failure> {
-        match &mut *self.state.borrow_mut() {
-            State::Locked(vault) => locked(vault),
-            State::Unlocked(open) => unlocked(&mut open.vault),
-            State::NoVault => return Err(self.no_vault()),
-            State::Recovering(_) => return Err(recovering()),
-            State::Closed => return Err(closing()),
-        }
-        .map_err(|error| errors::failure(&error))
-    }
-
-    /// Locks the vault and hands it out, until [`Agent::put_back`].
-    pub(crate) fn take_locked(&self, why: &str) -> Result<Box<Locked>, Failure> {
-        self.open()?;
-        let mut state = self.state.borrow_mut();
-        self.lock_state(&mut state, why);
-        match std::mem::replace(&mut *state, State::NoVault) {
-            State::Locked(locked) => {
-                *state = State::Recovering(locked.id());
-                Ok(locked)
-            }
-            other => {
-                *state = other;
-                Err(self.no_vault())
-            }
-        }
-    }
-
-    /// The vault comes back unlocked, or as it was with an error.
-    pub(crate) fn put_back(
-        &self,
-        result: Result<Result<Vault, (Locked, Error)>, JoinError>,
-    ) -> Result<Unlocked, Failure> {
-        let mut state = self.state.borrow_mut();
-        let closed = matches!(*state, State::Closed);
-        match result {
-            // Dropping it wipes the keys.
-            Ok(Ok(_)) if closed => Err(closing()),
-            Ok(Ok(vault)) => Ok(self.begin(&mut state, vault, None)),
-            Ok(Err((locked, error))) => {
-                if !closed {
-                    *state = match error.kind() {
-                        ErrorKind::Gone => State::NoVault,
-                        _ => State::Locked(Box::new(locked)),
-                    };
-                }
-                Err(errors::failure(&error))
-            }
-            Err(error) => {
-                if !closed {
-                    *state = State::NoVault;
-                }
-                Err(errors::internal(&error))
-            }
-        }
-    }
-
-    /// Works on the ceremony under way.
-    pub(crate) fn with_ceremony<T>(
-        &self,
-        work: impl FnOnce(&mut Ceremony) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        let mut ceremony = self.ceremony.borrow_mut();
-        self.end_ceremony(&mut ceremony);
-        match &mut *ceremony {
-            Some(ceremony) => work(ceremony),
-            None => Err(Failure::new(
-                Kind::NoCeremony,
-                "no recovery is under way that shares are collected for",
-            )),
-        }
-    }
-
-    /// Begins or forgets one.
-    pub(crate) fn set_ceremony(&self, ceremony: Option<Ceremony>) {
-        *self.ceremony.borrow_mut() = ceremony;
-    }
-
-    fn end_ceremony(&self, ceremony: &mut Option<Ceremony>) {
-        if (ceremony.as_ref()).is_some_and(|c| c.left(self.now()).is_none()) {
-            *ceremony = None;
-            tracing::info!("a recovery was not finished in time; its shares are forgotten");
-        }
-    }
-
-    /// Whether the newest backup is older than the configuration wants.
-    pub(crate) fn backup_is_old(&self, newest: Option<i64>, now: i64) -> bool {
-        let Some(most) = self.backup_warn_after else {
-            return false;
-        };
-        let most = i64::try_from(most.as_millis()).unwrap_or(i64::MAX);
-        newest.is_none_or(|newest| now.saturating_sub(newest) > most)
     }
 
     /// Holds the keys from now on.
