@@ -74,11 +74,12 @@ fn each_command_leaves_one_event_of_its_caller() {
             .stderr(Stdio::null());
         let mut child = command.spawn().expect("sv starts");
         let pid = child.id();
-        std::io::Write::write_all(
+        let written = std::io::Write::write_all(
             child.stdin.as_mut().expect("a pipe"),
             format!("{input}\n").as_bytes(),
-        )
-        .expect("its input");
+        );
+        // Who reads none may have ended already.
+        assert!(written.is_ok() || input.is_empty(), "sv {words}");
         let ended = child.wait().expect("it ends");
         assert_eq!(ended.code(), Some(*code), "sv {words}");
         pending.push((pid, *words, *action, *name, *outcome));

@@ -13,7 +13,7 @@ use std::{fs, path::PathBuf};
 fn injected(home: &Home, fault: &str, arguments: &str) -> Call {
     let mut command = home.command("strace");
     command
-        .args(["-o", "/dev/null", "-e", "trace=renameat2,fsync"])
+        .args(["-o", "/dev/null", "-e", "trace=linkat,fsync"])
         .args(["-e", &format!("inject={fault}"), "--", SV])
         .args(arguments.split(' '));
     Call::new(command)
@@ -25,7 +25,7 @@ fn what_could_not_be_delivered_is_resumed() {
     let old = dealt(&home, "old", 2, 3);
     let done = injected(
         &home,
-        "renameat2:error=ENOSPC:when=2..3",
+        "linkat:error=ENOSPC:when=2..3",
         "distribute --out new",
     )
     .run();
@@ -91,7 +91,7 @@ fn what_could_not_be_delivered_is_resumed() {
     // A document tells the same.
     let done = injected(
         &home,
-        "renameat2:error=EIO:when=1",
+        "linkat:error=EIO:when=1",
         "distribute --resume --out new --json",
     )
     .run();
@@ -152,7 +152,7 @@ fn into_force_without_some() {
     let old = dealt(&home, "old", 2, 3);
     injected(
         &home,
-        "renameat2:error=ENOSPC:when=2..4",
+        "linkat:error=ENOSPC:when=2..4",
         "distribute --out new",
     )
     .ends_with(10);
@@ -165,7 +165,7 @@ fn into_force_without_some() {
     assert_eq!(drill(&home, &old[..2]), 0);
     injected(
         &home,
-        "renameat2:error=ENOSPC:when=2..3",
+        "linkat:error=ENOSPC:when=2..3",
         "distribute --resume --out new",
     )
     .ends_with(10);
@@ -198,7 +198,7 @@ fn into_force_without_some() {
     // All in one command.
     let done = injected(
         &home,
-        "renameat2:error=ENOSPC:when=1",
+        "linkat:error=ENOSPC:when=1",
         "distribute --out all --commit",
     )
     .run();
@@ -217,7 +217,7 @@ fn a_set_is_forgotten() {
     let old = dealt(&home, "old", 2, 3);
     injected(
         &home,
-        "renameat2:error=ENOSPC:when=1",
+        "linkat:error=ENOSPC:when=1",
         "distribute --out new",
     )
     .ends_with(10);
