@@ -154,8 +154,8 @@ fn every_option_of_the_readme_exists() {
             "docker ",
             "mkdir ",
         ]
-            .iter()
-            .any(|w| line.contains(w))
+        .iter()
+        .any(|w| line.contains(w))
     });
     for line in ours {
         for option in options(line) {

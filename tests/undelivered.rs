@@ -215,12 +215,7 @@ fn into_force_without_some() {
 fn a_set_is_forgotten() {
     let home = Home::with_vault();
     let old = dealt(&home, "old", 2, 3);
-    injected(
-        &home,
-        "linkat:error=ENOSPC:when=1",
-        "distribute --out new",
-    )
-    .ends_with(10);
+    injected(&home, "linkat:error=ENOSPC:when=1", "distribute --out new").ends_with(10);
     let done = home.sv("distribute --cancel").run();
     assert!(done.err.contains("4 shares of it went out"), "{}", done.err);
     done.ok();

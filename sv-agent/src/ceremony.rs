@@ -45,9 +45,7 @@ impl Ceremony {
         }
         match self.key.open(share.expose()) {
             Ok(text) => Ok(Secret::from(text)),
-            Err(error) if error.is_damage() => {
-                Err(Failure::new(Kind::BadShare, error.to_string()))
-            }
+            Err(error) if error.is_damage() => Err(Failure::new(Kind::BadShare, error.to_string())),
             Err(error) => Err(Failure::new(Kind::WrongShare, error.to_string())),
         }
     }

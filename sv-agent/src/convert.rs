@@ -126,7 +126,11 @@ pub(crate) fn dealing(vault: [u8; 16], set: core::SetInfo) -> wire::Dealing {
 }
 
 pub(crate) fn event(event: core::AuditEvent) -> wire::Event {
-    let kind = |word: &str| sv_proto::Kind::ALL.iter().find(|kind| kind.as_str() == word);
+    let kind = |word: &str| {
+        sv_proto::Kind::ALL
+            .iter()
+            .find(|kind| kind.as_str() == word)
+    };
     wire::Event {
         seq: event.seq,
         time: event.time,

@@ -5,10 +5,7 @@ use crate::{errors, events::spawn_local, limits, reply::Reply, state::Agent};
 use std::{rc::Rc, time::Instant};
 use sv_proto::{Response, message::Failure};
 use sv_vault_core::{Result, Rotated, Rotation, Vault};
-use tokio::{
-    sync::watch,
-    task::yield_now,
-};
+use tokio::{sync::watch, task::yield_now};
 
 /// Runs the rotation that `begin` begins, telling how far it is.
 pub(crate) async fn run(

@@ -21,8 +21,8 @@
 //! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, list, verify         |
 #![deny(unsafe_code)]
 
-mod beside;
 mod audit;
+mod beside;
 mod codec;
 mod crypto;
 mod error;
@@ -53,8 +53,8 @@ pub use vault::{
     Locked, Vault,
     backup::{Backup, BackupStep, Made},
     check::{Check, FileReport},
-    merge::{CopyKey, Merge, Merged},
     deal::{PartInfo, SetInfo},
+    merge::{CopyKey, Merge, Merged},
     recover::ShareFacts,
     rotate::{Rotated, Rotation},
     slots::{Challenge, NewSlot, SlotInfo, SlotKey},

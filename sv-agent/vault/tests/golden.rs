@@ -2,7 +2,9 @@
 //! present format's anew, which is right only before its release.
 
 use std::path::Path;
-use sv_vault_core::{Change, Fields, Filter, KdfParams, KeyMemory, Locked, NewSlot, SlotKind, Result, Vault};
+use sv_vault_core::{
+    Change, Fields, Filter, KdfParams, KeyMemory, Locked, NewSlot, Result, SlotKind, Vault,
+};
 
 const PASSWORD: &[u8] = "pässword\u{1f511}".as_bytes();
 
@@ -55,7 +57,9 @@ fn version_1() -> Result<()> {
     std::fs::copy(&golden, &path)?;
 
     let mut locked = Locked::open(&path, "test")?;
-    let key = locked.challenge()?.derive(SlotKind::Password, PASSWORD, &memory)?;
+    let key = locked
+        .challenge()?
+        .derive(SlotKind::Password, PASSWORD, &memory)?;
     let mut vault = locked.unlock(key, &memory).map_err(|(_, e)| e)?;
     assert_eq!(&*vault.get("service/key", None)?, b"second");
     assert_eq!(&*vault.get("service/key", Some(1))?, b"first");

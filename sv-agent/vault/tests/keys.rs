@@ -46,7 +46,12 @@ impl Bench {
 fn fill(vault: &mut Vault, count: usize) -> Result<()> {
     for n in 0..count {
         let name = format!("folder/secret-{n}");
-        vault.add(&name, format!("value {n}").as_bytes(), &Fields::default(), 1)?;
+        vault.add(
+            &name,
+            format!("value {n}").as_bytes(),
+            &Fields::default(),
+            1,
+        )?;
         for rev in 0..n % 4 {
             let value = format!("value {n} again {rev}");
             vault.update(&name, Some(value.as_bytes()), &Change::default(), None, 2)?;
@@ -215,7 +220,10 @@ fn every_slot_opens_the_rotated_vault() -> Result<()> {
     let last = vault.slots()?[0].id;
     vault.remove_slot(&last)?;
     drop(vault);
-    assert!(matches!(bench.open()?.challenge().err(), Some(Error::NoSlot)));
+    assert!(matches!(
+        bench.open()?.challenge().err(),
+        Some(Error::NoSlot)
+    ));
     Ok(())
 }
 

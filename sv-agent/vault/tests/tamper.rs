@@ -7,7 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 use sv_vault_core::{
-    Change, Error, ErrorKind, Fields, KdfParams, KeyMemory, Locked, NewSlot, SlotKind, Result, Vault,
+    Change, Error, ErrorKind, Fields, KdfParams, KeyMemory, Locked, NewSlot, Result, SlotKind,
+    Vault,
 };
 use tempfile::TempDir;
 
@@ -65,7 +66,9 @@ impl Bench {
 
     fn unlock(&self, path: &Path) -> Result<Vault> {
         let mut locked = Locked::open(path, "test")?;
-        let key = locked.challenge()?.derive(SlotKind::Password, b"password", &self.memory)?;
+        let key = locked
+            .challenge()?
+            .derive(SlotKind::Password, b"password", &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
 

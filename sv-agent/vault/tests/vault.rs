@@ -30,7 +30,9 @@ impl Bench {
 
     fn unlock(&self, password: &[u8]) -> Result<Vault> {
         let mut locked = Locked::open(&self.path, "test")?;
-        let key = locked.challenge()?.derive(SlotKind::Password, password, &self.memory)?;
+        let key = locked
+            .challenge()?
+            .derive(SlotKind::Password, password, &self.memory)?;
         locked.unlock(key, &self.memory).map_err(|(_, e)| e)
     }
 }
@@ -302,7 +304,9 @@ fn passwords() -> Result<()> {
     let bench = Bench::new();
     let mut vault = bench.create()?;
     vault.add("kept", b"value", &Fields::default(), 0)?;
-    let old = vault.challenge()?.derive(SlotKind::Password, b"password", &bench.memory)?;
+    let old = vault
+        .challenge()?
+        .derive(SlotKind::Password, b"password", &bench.memory)?;
     let new = NewSlot::derive(b"\x00new\xff", KdfParams::default(), &bench.memory)?;
     vault.change_password(&old, new)?;
     assert_eq!(&*vault.get("kept", None)?, b"value");

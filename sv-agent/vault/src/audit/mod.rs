@@ -224,7 +224,9 @@ impl Audit {
             match walk.next()? {
                 Found::End => return Ok(true),
                 Found::Bad { .. } => return Ok(false),
-                Found::Record(record) if matches!(record.kind, record::BEGUN | record::BEGUN_HERE) => {
+                Found::Record(record)
+                    if matches!(record.kind, record::BEGUN | record::BEGUN_HERE) =>
+                {
                     return Ok(false);
                 }
                 Found::Record(_) => {}

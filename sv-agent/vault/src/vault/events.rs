@@ -3,8 +3,9 @@
 
 use super::{Locked, Vault, journal, standing::StandingInfo};
 use crate::{
-    Error, KeyMemory, Result, crypto,
+    Error, KeyMemory, Result,
     audit::{Audit, AuditVerification, NewEvent, Prepared},
+    crypto,
     generation::{Generation, Standing},
     keymem::Key,
     objects::{kind, manifest::Manifest},
@@ -173,9 +174,10 @@ impl Vault {
         if let Some(mut noted) = self.noted.take() {
             let mut keys = Vec::new();
             for (id, _) in self.store.control(kind::JOURNAL)? {
-                let id = id.as_slice().try_into().map_err(|_| {
-                    Error::Damaged("a journal key is in another's place")
-                })?;
+                let id = id
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| Error::Damaged("a journal key is in another's place"))?;
                 if let Some(key) = self.journal_key(id)? {
                     keys.push(note_key(key.expose())?);
                 }
@@ -220,9 +222,9 @@ impl Vault {
     pub(super) fn allows_writes(&self) -> Result<()> {
         match self.noted.as_ref().map(|noted| noted.standing) {
             None | Some(Standing::Fine | Standing::Missing) => Ok(()),
-            Some(Standing::Behind { .. }) => Err(Error::RolledBack(
-                "this machine has seen a later one",
-            )),
+            Some(Standing::Behind { .. }) => {
+                Err(Error::RolledBack("this machine has seen a later one"))
+            }
             Some(Standing::Fork) => Err(Error::RolledBack(
                 "this machine has seen another one of the same age",
             )),

@@ -84,7 +84,13 @@ impl Vault {
 
     /// A journal key by its id, for reading what was written with it.
     pub(super) fn journal_key(&self, id: &[u8; 16]) -> Result<Option<Key>> {
-        by_id(&self.store, &self.epochs, &self.manifest.vault, &self.memory, id)
+        by_id(
+            &self.store,
+            &self.epochs,
+            &self.manifest.vault,
+            &self.memory,
+            id,
+        )
     }
 }
 

@@ -156,10 +156,7 @@ impl Succession {
 impl Epochs {
     /// A vault's first epoch, with this node as its only member: the vault's
     /// id, the epoch, and the objects for `control`.
-    pub fn found(
-        memory: &KeyMemory,
-        keys: &NodeKeys,
-    ) -> Result<(VaultId, Self, Typed)> {
+    pub fn found(memory: &KeyMemory, keys: &NodeKeys) -> Result<(VaultId, Self, Typed)> {
         let genesis = Succession {
             vault: [0; 16],
             number: 1,

@@ -357,7 +357,9 @@ impl Locked {
             },
             // Of a log that is not here, since this is a copy of the vault on
             // another machine, nothing is expected from now on.
-            audit: told.as_ref().map_or(self.audit.position(), Prepared::position),
+            audit: told
+                .as_ref()
+                .map_or(self.audit.position(), Prepared::position),
             event: told.as_ref().map(|e| (e.position().0, e.bytes().to_vec())),
         };
         match rekey.commit(&mut before, finish) {

@@ -8,8 +8,7 @@ use super::{
     slots::{NewSlot, SlotKey},
 };
 use crate::{
-    Error, Result,
-    crypto,
+    Error, Result, crypto,
     objects::{epoch::Recovery, local::Local},
     sys,
 };

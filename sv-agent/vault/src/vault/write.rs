@@ -337,7 +337,12 @@ impl Vault {
     }
 
     /// Where `entry` goes in the tree, and what goes for it.
-    pub(super) fn place(&mut self, batch: &mut Batch, found: Option<&Found>, entry: &Entry) -> Result<()> {
+    pub(super) fn place(
+        &mut self,
+        batch: &mut Batch,
+        found: Option<&Found>,
+        entry: &Entry,
+    ) -> Result<()> {
         if let Some(old) = found.map(|f| &f.entry) {
             let keeps: HashSet<_> = entry.kept.iter().map(|k| k.id).collect();
             let gone = old
