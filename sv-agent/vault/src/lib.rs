@@ -10,7 +10,8 @@
 //! | `kdf`       | [`KdfParams`], Argon2id                                        |
 //! | `crypto`    | the other primitives under their labels                        |
 //! | `codec`     | fixed layouts: reading and writing                             |
-//! | `objects/`  | revision, body, epoch, slot, entry, tree, manifest             |
+//! | `objects/`  | revision, body, epoch, slot, share set, entry, tree, manifest… |
+//! | `audit/`    | the log of every use of a secret                               |
 //! | `item`      | what the agent sees: names, fields, items                      |
 //! | `place`     | the file's place: owner, permissions, the lock                 |
 //! | `generation`| the note outside of the vault that shows one put back          |
@@ -18,7 +19,7 @@
 //! | `online`    | the open database, and a copy of it under way                  |
 //! | `store`     | SQLite: tables and rows, nothing believed                      |
 //! | `inspect`   | the secrets as bytes, for tests only (feature `inspect`)       |
-//! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, list, verify         |
+//! | `vault/`    | [`Locked`], [`Vault`]: open, read, write, rotate, recover…     |
 #![deny(unsafe_code)]
 
 mod audit;

@@ -89,6 +89,9 @@ pub const KEYS_APART: usize = 128;
 /// Names that one call of a list looks at: some milliseconds, since others wait.
 pub const LOOKED: usize = 10_000;
 
+/// SQLite's page, in bytes: FORMAT.md §1.
+pub const PAGE: u64 = 4096;
+
 /// SQLite's page cache, in KiB. The rest is the kernel's cache.
 pub const PAGE_CACHE: i64 = 16 * 1024;
 

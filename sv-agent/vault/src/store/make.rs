@@ -88,7 +88,7 @@ impl Store {
             .open(fresh)?,
         );
         let mut db = Connection::open_with_flags(fresh, flags)?;
-        db.pragma_update(None, "page_size", 4096)?;
+        db.pragma_update(None, "page_size", limits::PAGE as i64)?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "temp_store", "MEMORY")?;
         db.pragma_update(None, "application_id", limits::APPLICATION_ID)?;

@@ -71,8 +71,13 @@ impl Store {
     /// meanwhile; it may be removed.
     pub fn open_copy(path: &Path) -> Result<Self> {
         let place = Place::new(path, false)?;
+        let identity = place.identity()?;
+        // SQLite fills up a last page that is cut short.
+        if fs::metadata(place.file())?.len() % limits::PAGE != 0 {
+            return Err(Error::Damaged("a part of the file is missing"));
+        }
         let mut store = Self {
-            identity: place.identity()?,
+            identity,
             place,
             db: None,
             truncate_pending: false,

@@ -12,6 +12,7 @@
 //! | `recover`| that, by the holders of shares                     |
 //! | `deal`   | share sets                                         |
 //! | `path`   | the tree: proving what is there and what is not    |
+//! | `view`   | records without a node's keys                      |
 //! | `read`   | get, show, history                                 |
 //! | `write`  | add, update, delete, rename, revert                |
 //! | `names`  | list and search                                    |
@@ -20,6 +21,8 @@
 //! | `backup` | a copy while others read and write                 |
 //! | `merge`  | what a copy knows, into the vault                  |
 //! | `union`  | which revisions of both stay                       |
+//! | `events` | what is told to the log, and noted outside         |
+//! | `standing`| where the vault stands against that               |
 //! | `apart`  | names that two secrets would have                  |
 
 mod apart;

@@ -146,7 +146,6 @@ struct Opened {
     manifest: Manifest,
     recovery: Recovery,
     seed: crypto::Key32,
-    threshold: u8,
 }
 
 /// The recovery key of these shares, each of the set in force.
@@ -209,7 +208,6 @@ fn open(store: &Store, memory: &KeyMemory, texts: &[&[u8]]) -> Result<(Opened, V
         manifest,
         recovery,
         seed: signing(&key)?,
-        threshold: set.threshold,
     };
     Ok((opened, indices))
 }
@@ -381,7 +379,6 @@ fn notes(before: &Before<'_>, opened: &Opened, indices: &[u8], now: i64) -> Resu
         .control_object(kind::SHARE_SET, &opened.recovery.set)?
         .ok_or(Error::Damaged("the share set is missing"))?;
     let set = ShareSet::open(&object, |node| opened.epochs.author(node))?;
-    debug_assert_eq!(set.threshold, opened.threshold);
     let shares = (1..=set.count())
         .map(|index| Part {
             verified: if indices.contains(&index) { now } else { 0 },
