@@ -125,6 +125,16 @@ fn rotation_keeps_everything_but_the_keys() -> Result<()> {
     vault.add("later", b"later", &Fields::default(), 9)?;
     assert_eq!(rotate(&mut vault)?, 3);
     drop(vault);
+    // Of the keys before only the fact remains that there were such epochs.
+    let db = rusqlite::Connection::open(&bench.path).expect("the file");
+    let count = |kind: u8| -> i64 {
+        let sql = "SELECT count(*) FROM control WHERE type = ?1";
+        db.query_row(sql, [kind], |row| row.get(0))
+            .expect("a number")
+    };
+    let (epochs, wraps, slots, journals) = (count(2), count(3), count(5), count(12));
+    assert_eq!((epochs, wraps, slots, journals), (3, 1, 1, 3));
+    drop(db);
     let mut vault = bench.unlock(SlotKind::Password, b"password")?;
     check(&mut vault, 60)?;
     assert_eq!(vault.get("later", None)?.as_slice(), b"later");

@@ -4,7 +4,7 @@
 use crate::{
     Error, Result,
     objects::{EpochId, NodeId, VaultId, epoch::Epoch, kind, node_id, share_set::ShareSet},
-    store::Store,
+    store::{Control, Store},
 };
 use std::collections::{HashMap, HashSet};
 
@@ -20,9 +20,13 @@ const FOREIGN: Error = Error::Damaged("an epoch is of another vault");
 impl Chain {
     /// Reads the epochs of a vault and checks who signed them.
     pub fn read(store: &Store) -> Result<Self> {
+        Self::of(store.control(kind::EPOCH)?)
+    }
+
+    fn of(objects: Vec<Control>) -> Result<Self> {
         let mut all = Vec::new();
         let mut vault = None;
-        for (control_id, object) in store.control(kind::EPOCH)? {
+        for (control_id, object) in objects {
             let (id, epoch, signature) = Epoch::parse(&object)?;
             if id.as_slice() != control_id.as_slice() {
                 return Err(FOREIGN);
@@ -142,5 +146,132 @@ pub fn share_set<'a>(
         Ok(Some(found))
     } else {
         Err(Error::Damaged("a share set is of another vault"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        crypto,
+        objects::epoch::{ADMIN, MEMBER, Member, Recovery},
+    };
+
+    fn member(seed: u8, role: u8) -> Member {
+        Member {
+            signing: crypto::verifying_key(&[seed; 32]),
+            opening: [seed; 32],
+            role,
+            name: String::new(),
+        }
+    }
+
+    fn node(seed: u8) -> NodeId {
+        node_id(&crypto::verifying_key(&[seed; 32]))
+    }
+
+    /// An epoch that `signer` signs with the seed `seed`.
+    fn sealed(mut epoch: Epoch, signer: u8, seed: u8) -> (EpochId, Control) {
+        epoch.signer = node(signer);
+        epoch.members.sort_by_key(|m| m.signing);
+        let (id, object) = epoch.seal(&[seed; 32]).unwrap();
+        (id, (id.to_vec(), object))
+    }
+
+    fn genesis() -> Epoch {
+        Epoch {
+            vault: [0; 16],
+            number: 1,
+            parents: Vec::new(),
+            commitment: [1; 32],
+            recovery: None,
+            members: vec![member(1, ADMIN), member(2, MEMBER)],
+            revoked: Vec::new(),
+            signer: [0; 16],
+        }
+    }
+
+    /// The beginning, and a second epoch that names a recovery key.
+    fn two() -> (Control, EpochId, Control, Epoch) {
+        let (first, genesis_object) = sealed(genesis(), 1, 1);
+        let second = Epoch {
+            vault: Epoch::vault_id(&genesis_object.1).unwrap(),
+            number: 2,
+            parents: vec![first],
+            recovery: Some(Recovery {
+                set: [5; 16],
+                opening: [5; 32],
+                signing: crypto::verifying_key(&[5; 32]),
+            }),
+            members: vec![member(3, ADMIN)],
+            ..genesis()
+        };
+        let (id, object) = sealed(second.clone(), 1, 1);
+        (genesis_object, id, object, second)
+    }
+
+    #[test]
+    fn admins_and_the_recovery_key_of_a_parent_sign() {
+        let (first, id, second, next) = two();
+        let third = |signer| {
+            let third = Epoch {
+                number: 3,
+                parents: vec![id],
+                ..next.clone()
+            };
+            sealed(third, signer, signer).1
+        };
+        for signer in [3, 5] {
+            let chain = Chain::of(vec![third(signer), first.clone(), second.clone()]).unwrap();
+            assert!(chain.knows_set(&[5; 16]));
+            assert!(chain.author(&node(1)).is_ok() && chain.author(&node(3)).is_ok());
+            // A recovery key writes no revision.
+            assert!(chain.author(&node(5)).is_err());
+        }
+        // The first node is no member any more; the second never was an admin.
+        for signer in [1, 2, 4] {
+            assert!(Chain::of(vec![first.clone(), second.clone(), third(signer)]).is_err());
+        }
+    }
+
+    #[test]
+    fn what_nobody_may_say_is_refused() {
+        let (first, _, second, next) = two();
+        let with = |objects: &[&Control]| {
+            Chain::of(objects.iter().map(|o| (*o).clone()).collect()).is_err()
+        };
+        assert!(!with(&[&first, &second]));
+        // By a member who is no admin, by a stranger, in an admin's name.
+        for (signer, seed) in [(2, 2), (4, 4), (3, 3), (1, 4)] {
+            assert!(
+                with(&[&first, &sealed(next.clone(), signer, seed).1]),
+                "{signer} {seed}"
+            );
+        }
+        let changed = |change: fn(&mut Epoch)| {
+            let mut epoch = next.clone();
+            change(&mut epoch);
+            sealed(epoch, 1, 1).1
+        };
+        assert!(with(&[&first, &changed(|e| e.number = 3)]));
+        assert!(with(&[&first, &changed(|e| e.number = 1)]));
+        assert!(with(&[&first, &changed(|e| e.parents = vec![[9; 32]])]));
+        assert!(with(&[&first, &changed(|e| e.parents.clear())]));
+        assert!(with(&[&first, &changed(|e| e.vault = [9; 16])]));
+        // Two beginnings, none, one signed by somebody else, one under another id.
+        let other = sealed(
+            Epoch {
+                commitment: [2; 32],
+                ..genesis()
+            },
+            1,
+            1,
+        )
+        .1;
+        assert!(with(&[&first, &other]));
+        assert!(with(&[&second]) && with(&[]));
+        assert!(with(&[&sealed(genesis(), 2, 2).1]));
+        assert!(with(&[&sealed(genesis(), 1, 4).1]));
+        assert!(with(&[&(vec![0; 32], first.1.clone())]));
     }
 }
