@@ -167,10 +167,15 @@ fn readers_see_the_old_state_until_a_rotation_commits() -> Result<()> {
     // Locking in the middle gives it up as well.
     let mut rotation = vault.rotate_begin(None)?;
     vault.rotate_step(&mut rotation, 40)?;
-    drop(vault.lock());
+    let mut locked = vault.lock();
     drop(rotation);
-    let mut vault = bench.unlock(SlotKind::Password, b"password")?;
+    let password = SlotKind::Password;
+    let key = locked
+        .challenge()?
+        .derive(password, b"password", &bench.memory)?;
+    let mut vault = locked.unlock(key, &bench.memory).map_err(|(_, e)| e)?;
     assert_eq!(vault.counts().epoch, 1);
+    vault.add("y", b"y", &Fields::default(), 1)?;
     check(&mut vault, 30)
 }
 
