@@ -435,6 +435,10 @@ mod tests {
     fn more_than_was_asked_for_is_not_taken() {
         let error = exec("cat /dev/zero", LONG).err().unwrap();
         assert_eq!(error.code(), 10);
+        assert!(
+            error.to_string().ends_with("more than was asked for"),
+            "{error}"
+        );
         // Messages are cut off, and the rest of them is read.
         let run = exec("head -c 3000000 /dev/zero >&2; echo done", LONG).unwrap();
         assert_eq!(*run.out, *b"done\n");

@@ -113,3 +113,27 @@ pub fn candidate(bytes: &[u8], from: usize) -> Option<usize> {
     let at = rest.windows(wanted.len()).position(|w| w == wanted)?;
     Some(from + at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_record_is_longer_than_the_longest() {
+        let record = |body: usize| {
+            let mut out = Vec::new();
+            encode(&mut out, EVENT, 1, &[0; 32], &vec![0; body]);
+            out
+        };
+        let most = limits::AUDIT_RECORD - HEADER - TRAILER;
+        let (read, length) = parse(&record(most)).unwrap();
+        assert!(read.whole && length == limits::AUDIT_RECORD);
+        for body in [most + 1, 1 << 20] {
+            assert!(parse(&record(body)).is_none() && parse_last(&record(body)).is_none());
+        }
+        // A length is not believed before the bytes are there.
+        let mut huge = record(10);
+        huge[5..HEADER].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(parse(&huge).is_none());
+    }
+}
