@@ -72,10 +72,6 @@ impl Store {
     pub fn open_copy(path: &Path) -> Result<Self> {
         let place = Place::new(path, false)?;
         let identity = place.identity()?;
-        // SQLite fills up a last page that is cut short.
-        if fs::metadata(place.file())?.len() % limits::PAGE != 0 {
-            return Err(Error::Damaged("a part of the file is missing"));
-        }
         let mut store = Self {
             identity,
             place,
@@ -86,6 +82,10 @@ impl Store {
             _lock: None,
         };
         store.connect()?;
+        // SQLite fills up a last page that is cut short.
+        if fs::metadata(store.place.file())?.len() % limits::PAGE != 0 {
+            return Err(Error::Damaged("a part of the file is missing"));
+        }
         Ok(store)
     }
 
